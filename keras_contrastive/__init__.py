@@ -1,0 +1,51 @@
+"""Contrastive and self-supervised image representation learning for Keras 3."""
+
+import keras
+
+if keras.backend.backend() != "tensorflow":
+    raise ImportError(
+        "keras_contrastive needs the TensorFlow backend of Keras. "
+        f"Received: backend={keras.backend.backend()!r}. Set the environment variable "
+        "KERAS_BACKEND=tensorflow before Python starts, or the key `backend` in "
+        "~/.keras/keras.json."
+    )
+
+from keras_contrastive import (  # noqa: E402
+    augmentations,
+    callbacks,
+    data,
+    encoders,
+    evaluation,
+    export,
+    layers,
+    losses,
+    optimizers,
+    recipes,
+)
+from keras_contrastive._version import __version__  # noqa: E402
+from keras_contrastive.methods import (  # noqa: E402
+    BYOL,
+    SCE,
+    ContrastiveModel,
+    SimCLR,
+    SupCon,
+)
+
+__all__ = [
+    "BYOL",
+    "SCE",
+    "ContrastiveModel",
+    "SimCLR",
+    "SupCon",
+    "__version__",
+    "augmentations",
+    "callbacks",
+    "data",
+    "encoders",
+    "evaluation",
+    "export",
+    "layers",
+    "losses",
+    "optimizers",
+    "recipes",
+]

@@ -1,0 +1,43 @@
+"""Four logical CPUs for the replica tests, made before TensorFlow starts."""
+
+import itertools
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import pytest
+import tensorflow as tf
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration()] * 4,
+)
+
+
+_KEY_BASES = itertools.count(1000, 100)
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    keras.utils.set_random_seed(0)
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture
+def strategy_of():
+    """A function: number of replicas -> MirroredStrategy over logical CPUs.
+
+    TensorFlow numbers the collectives of every strategy from 1 on, so that a second
+    strategy of a process fails with "Collective ops is aborted" unless it has numbers
+    of its own.
+    """
+
+    def make(replicas):
+        class Strategy(tf.distribute.MirroredStrategy):
+            _collective_key_base = next(_KEY_BASES)
+
+        return Strategy([f"/cpu:{i}" for i in range(replicas)])
+
+    return make
