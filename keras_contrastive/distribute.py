@@ -1,0 +1,88 @@
+"""What the losses need to know about `tf.distribute`, in a few functions.
+
+Inside `strategy.run` every replica holds its part of the global batch. A loss
+that compares examples must compare them with the whole global batch, so it
+gathers. Outside a replica (one device, eager, tests) all three are identities.
+"""
+
+import tensorflow as tf
+
+
+def num_replicas() -> int:
+    """Number of replicas that run the current step; 1 outside `strategy.run`."""
+    if not tf.distribute.in_cross_replica_context():
+        return tf.distribute.get_strategy().num_replicas_in_sync
+    return 1
+
+
+def replica_id() -> int:
+    """Number of the replica that runs the current step; 0 outside `strategy.run`."""
+    if num_replicas() == 1:
+        return 0
+    return tf.distribute.get_replica_context().replica_id_in_sync_group
+
+
+def all_gather(x):
+    """Concatenate `x` of all replicas along axis 0, in the order of the replicas.
+
+    The gradient flows back to every replica's own part: with a loss divided by
+    the number of replicas and summed gradients it equals the gradient of one
+    device that holds the whole batch.
+
+    Args:
+        x: Tensor of shape `(local_batch, ...)`. The local batch may differ
+            between replicas.
+
+    Returns:
+        Tensor of shape `(global_batch, ...)`; `x` itself on one replica.
+    """
+    if num_replicas() == 1:
+        return x
+    return tf.distribute.get_replica_context().all_gather(x, axis=0)
+
+
+def local_offset(local_batch):
+    """Row of the global batch at which this replica's part begins.
+
+    Args:
+        local_batch: Number of examples on this replica, an int or a scalar tensor.
+
+    Returns:
+        An int32 scalar; 0 on one replica.
+    """
+    if num_replicas() == 1:
+        return 0
+    context = tf.distribute.get_replica_context()
+    sizes = context.all_gather(tf.reshape(tf.cast(local_batch, tf.int32), (1,)), axis=0)
+    return tf.reduce_sum(sizes[: context.replica_id_in_sync_group])
+
+
+def all_reduce_mean(x):
+    """Mean of `x` over the replicas; `x` itself on one replica."""
+    if num_replicas() == 1:
+        return x
+    context = tf.distribute.get_replica_context()
+    return context.all_reduce(tf.distribute.ReduceOp.MEAN, x)
+
+
+def update_each_replica(update, variables, sources, *args) -> None:
+    """Run `update(variable, source, *args)` for every pair, on every replica.
+
+    Replicas hold equal values, so each updates its own copy without communication.
+
+    Args:
+        update: Function of a variable, the source's value and `args`, that assigns.
+        variables: Keras variables to be changed.
+        sources: Keras variables of the same shapes, to be read.
+        *args: Tensors that are the same on every replica.
+    """
+    if num_replicas() == 1:
+        for variable, source in zip(variables, sources, strict=True):
+            update(variable.value, source.value, *args)
+        return
+
+    def merged(strategy, *args):
+        for variable, source in zip(variables, sources, strict=True):
+            strategy.extended.update(variable.value, update, (source.value, *args))
+
+    tf.distribute.get_replica_context().merge_call(merged, args)

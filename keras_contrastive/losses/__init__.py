@@ -1,0 +1,7 @@
+from keras_contrastive.losses.byol_loss import BYOLLoss
+from keras_contrastive.losses.contrastive_loss import ContrastiveLoss
+from keras_contrastive.losses.nt_xent_loss import NTXentLoss
+from keras_contrastive.losses.sce_loss import SCELoss
+from keras_contrastive.losses.supcon_loss import SupConLoss
+
+__all__ = ["BYOLLoss", "ContrastiveLoss", "NTXentLoss", "SCELoss", "SupConLoss"]

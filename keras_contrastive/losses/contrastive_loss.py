@@ -1,0 +1,128 @@
+"""The base of all losses, and the checks they share."""
+
+import math
+from numbers import Real
+
+import keras
+from keras import ops
+
+from keras_contrastive.ops import l2_normalize
+
+# Stands for minus infinity in a masked logit: exp() of it is exactly 0, and unlike
+# a true infinity it makes no NaN when it is multiplied by 0. All logits are float32.
+MASKED = -1e30
+
+
+class ContrastiveLoss(keras.losses.Loss):
+    """Base class of the losses: float32, one value per example, targets untouched.
+
+    Keras's own `Loss.__call__` casts the targets to the loss's dtype. Here targets
+    are tuples, `None`, or integer labels that float32 would round from 2**24 on, so
+    they reach `call` as they came. Weighting, reduction and the division by the
+    number of replicas under `tf.distribute` remain Keras's.
+
+    The mean over the batch is a mean per replica, divided by the number of replicas:
+    as everywhere in Keras, it is the global mean if all replicas hold equally many
+    examples.
+
+    To write a new loss, implement `call(targets, predictions)` and return a float32
+    tensor of shape `(batch,)`; gather what is compared with
+    `keras_contrastive.distribute.all_gather`.
+
+    Args:
+        reduction: `"sum_over_batch_size"` (default: the mean), `"sum"` or `"none"`,
+            as in `keras.losses.Loss`.
+        name: Name of the loss, optional.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras import ops
+        >>> from keras_contrastive.losses import ContrastiveLoss
+        >>> class Distance(ContrastiveLoss):
+        ...     def call(self, targets, predictions):
+        ...         return ops.sum(ops.square(targets - predictions), axis=-1)
+        >>> float(Distance()(np.zeros((2, 3)), np.ones((2, 3))))
+        3.0
+    """
+
+    def __init__(self, reduction="sum_over_batch_size", name=None):
+        super().__init__(name=name, reduction=reduction, dtype="float32")
+        self._reduce = _PerExampleValues("reduce", reduction, dtype="float32")
+
+    def __call__(self, targets, predictions, sample_weight=None):
+        """Return the loss, reduced and divided by the number of replicas.
+
+        Args:
+            targets: What the subclass documents: a tensor, a tuple of tensors, `None`.
+            predictions: Tensor whose first axis is the batch.
+            sample_weight: Optional weights of shape `(batch,)`, or a scalar.
+
+        Returns:
+            A float32 scalar, or `(batch,)` values with `reduction="none"`.
+        """
+        with keras.name_scope(self.name):
+            values = self.call(targets, predictions)
+        return self._reduce(values, values, sample_weight)
+
+
+class _PerExampleValues(keras.losses.Loss):
+    """Lets Keras weight and reduce values that are already computed."""
+
+    def call(self, y_true, y_pred):
+        return y_pred
+
+
+def unit_vectors(x):
+    """L2-normalise embeddings in float32, with a gradient that float16 can hold.
+
+    The gradient of `x / |x|` is of order `1 / |x|`. For a float16 embedding of norm
+    1e-6 that is beyond float16's range, and casting it back would give infinity: it
+    saturates at the largest float16 number instead.
+    """
+    x = ops.convert_to_tensor(x)
+    if keras.backend.standardize_dtype(x.dtype) == "float16":
+        x = _float16_to_float32(x)
+    return l2_normalize(x)
+
+
+@ops.custom_gradient
+def _float16_to_float32(x):
+    def grad(*args, upstream=None):
+        gradient = args[0] if upstream is None else upstream
+        return ops.cast(ops.clip(gradient, -65504.0, 65504.0), "float16")
+
+    return ops.cast(x, "float32"), grad
+
+
+def check_positive(name: str, value) -> float:
+    """Return `value` as a float if it is a positive, finite number; raise otherwise."""
+    if not isinstance(value, Real) or not math.isfinite(value) or value <= 0:
+        raise ValueError(
+            f"`{name}` must be a positive, finite number, for example 0.1. "
+            f"Received: {name}={value!r}"
+        )
+    return float(value)
+
+
+def check_shape(name: str, x, axes: tuple[str, ...], remedy: str):
+    """Return `x` as a tensor if it has one dimension per name in `axes`."""
+    x = ops.convert_to_tensor(x)
+    if len(x.shape) != len(axes):
+        raise ValueError(
+            f"`{name}` must have shape ({', '.join(axes)}). "
+            f"Received: {name}.shape={tuple(x.shape)}. {remedy}"
+        )
+    return x
+
+
+def check_equal(what: str, remedy: str, **shapes):
+    """Raise if the shapes, given by the names of their tensors, differ statically."""
+    (first, shape_1), (second, shape_2) = shapes.items()
+    different = (
+        i != j for i, j in zip(shape_1, shape_2, strict=True) if None not in (i, j)
+    )
+    if any(different):
+        raise ValueError(
+            f"`{first}` and `{second}` must have the same {what}. Received: "
+            f"{tuple(shape_1)} and {tuple(shape_2)}. {remedy}"
+        )

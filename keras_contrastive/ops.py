@@ -1,0 +1,22 @@
+"""Numerics that losses, layers and metrics share."""
+
+from keras import ops
+
+
+def l2_normalize(x, axis: int = -1):
+    """Return `x / max(|x|, 1e-12)` in float32, whatever the dtype of `x`.
+
+    Keras floors the norm at 1e-7 and overflows in float16 from norm 256 on. This
+    one casts first, so that norms from 1e-8 to 1e4 come out as 1, a zero vector
+    stays zero, and value and gradient are finite everywhere.
+
+    Args:
+        x: Float tensor of any shape.
+        axis: The axis whose vectors get unit length.
+
+    Returns:
+        Float32 tensor of the shape of `x`.
+    """
+    x = ops.cast(x, "float32")
+    squared_norm = ops.sum(ops.square(x), axis=axis, keepdims=True)
+    return x * ops.rsqrt(ops.maximum(squared_norm, 1e-24))
