@@ -1,0 +1,15 @@
+from keras_contrastive.optimizers.coupled_sgd import CoupledSGD
+from keras_contrastive.optimizers.lars import LARS
+from keras_contrastive.optimizers.warmup_cosine import (
+    WarmupCosine,
+    linear_scaling,
+    square_root_scaling,
+)
+
+__all__ = [
+    "LARS",
+    "CoupledSGD",
+    "WarmupCosine",
+    "linear_scaling",
+    "square_root_scaling",
+]

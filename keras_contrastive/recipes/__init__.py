@@ -1,0 +1,27 @@
+"""What each paper trained with: optimizer, schedule, heads, every constant's source.
+
+    print(kc.recipes.BYOL_IMAGENET)
+    optimizer = kc.recipes.BYOL_IMAGENET.optimizer()
+    shorter = dataclasses.replace(kc.recipes.BYOL_IMAGENET, epochs=300)
+
+"recalled, unchecked" marks a constant that nobody has looked up again; "chosen here"
+one for which the paper and its code give no value.
+"""
+
+from keras_contrastive.recipes.byol import BYOL_IMAGENET, BYOL_SMALL
+from keras_contrastive.recipes.recipe import Recipe
+from keras_contrastive.recipes.sce import SCE_IMAGENET, SCE_SMALL
+from keras_contrastive.recipes.simclr import SIMCLR_IMAGENET, SIMCLR_SMALL
+from keras_contrastive.recipes.supcon import SUPCON_IMAGENET, SUPCON_SMALL
+
+__all__ = [
+    "BYOL_IMAGENET",
+    "BYOL_SMALL",
+    "SCE_IMAGENET",
+    "SCE_SMALL",
+    "SIMCLR_IMAGENET",
+    "SIMCLR_SMALL",
+    "SUPCON_IMAGENET",
+    "SUPCON_SMALL",
+    "Recipe",
+]

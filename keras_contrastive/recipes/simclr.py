@@ -1,0 +1,74 @@
+"""SimCLR's recipes: Chen et al., 2020, https://arxiv.org/abs/2002.05709."""
+
+from keras_contrastive.optimizers import LARS
+from keras_contrastive.recipes.recipe import Recipe, from_source
+from keras_contrastive.recipes.solo_learn import CLIPPED_LARS, CLIPPED_LARS_NOTE
+from keras_contrastive.recipes.solo_learn import SOURCE as SOLO
+
+_SIMCLR = "Chen et al. 2020; google-research/simclr 383d414"
+
+SIMCLR_SMALL = Recipe(
+    method="SimCLR",
+    images="small images (32 x 32)",
+    encoder="ResNet-18, small-image stem",
+    epochs=1000,
+    batch_size=256,
+    optimizer_class=LARS,
+    optimizer_arguments=CLIPPED_LARS,
+    weight_decay=1e-4,
+    base_learning_rate=0.4,
+    warmup_epochs=10,
+    warmup_start=3e-5,
+    method_arguments={"temperature": 0.2},
+    projector={
+        "units": 256,
+        "hidden_units": (2048,),
+        "hidden_bias": True,
+        "hidden_norm": False,
+        "output_bias": True,
+    },
+    augmentation="simclr",
+    sources=from_source(
+        SOLO,
+        scaling="learning rate stated per 256 images",
+        augmentation=f"{SOLO}: strength 1, blur 0.5, crop area from 0.08",
+    ),
+    notes=CLIPPED_LARS_NOTE,
+)
+
+SIMCLR_IMAGENET = Recipe(
+    method="SimCLR",
+    images="ImageNet (224 x 224)",
+    encoder="ResNet-50",
+    epochs=1000,
+    batch_size=4096,
+    optimizer_class=LARS,
+    optimizer_arguments={"trust_coefficient": 0.001},
+    weight_decay=1e-6,
+    base_learning_rate=0.3,
+    warmup_epochs=10,
+    method_arguments={"temperature": 0.1},
+    projector={
+        "units": 128,
+        "hidden_units": (2048,),
+        "hidden_bias": False,
+        "hidden_norm": True,
+        "output_bias": False,
+        "output_norm": True,
+        "output_scale": True,
+        "output_center": False,
+    },
+    augmentation="simclr",
+    sources=from_source(
+        _SIMCLR,
+        epochs=f"{_SIMCLR}: 100 to 1000",
+        weight_decay=f"{_SIMCLR}: the code's default; its README command has 1e-4",
+        base_learning_rate=f"{_SIMCLR}; or 0.075 * sqrt(batch), equal at 4096",
+        projector=f"{_SIMCLR}: two layers (version 1), as wide as the feature",
+        augmentation=f"{_SIMCLR}: strength 1, blur 0.5, crop area from 0.08",
+    ),
+    notes=(
+        "The authors' LARS has the learning rate inside the momentum buffer, and their "
+        "loss is twice the paper's (which LARS hides for adapted weights)."
+    ),
+)
