@@ -1,0 +1,295 @@
+"""The papers' augmentation policies, each one layer: images -> tuple of views.
+
+>>> policy = kc.augmentations.simclr(32, strength=0.5, blur=0.0)
+>>> view_1, view_2 = policy(images)                   # images in [0, 255]
+>>> print(policy)                                     # what it does, in full
+
+Every random number is drawn for each image by itself. All policies work on images
+with three channels and with one; with one channel the operations that need colour
+(saturation, hue, gray) are left out. `size` is the side of the views, or
+`(height, width)`; an operation with probability 0 does not appear in the policy.
+Write one of your own with `kc.layers.Views`.
+"""
+
+from keras_contrastive.gallery import gallery
+from keras_contrastive.layers.random_augmentation import check_probability
+from keras_contrastive.layers.random_color_jitter import RandomColorJitter
+from keras_contrastive.layers.random_gaussian_blur import RandomGaussianBlur
+from keras_contrastive.layers.random_grayscale import RandomGrayscale
+from keras_contrastive.layers.random_resized_crop import RandomResizedCrop
+from keras_contrastive.layers.random_solarize import RandomSolarize
+from keras_contrastive.layers.resize_and_center_crop import ResizeAndCenterCrop
+from keras_contrastive.layers.views import Views
+
+__all__ = [
+    "byol",
+    "evaluation",
+    "gallery",
+    "moco_v2",
+    "multi_crop",
+    "sce",
+    "simclr",
+    "supcon",
+]
+
+
+def simclr(size, strength=1.0, blur=0.5, area=(0.08, 1.0), seed=None) -> Views:
+    """Return the policy of SimCLR: two views of the same distribution.
+
+    Crop and flip; colour jitter (0.8, 0.8, 0.8, 0.2) times `strength` with
+    probability 0.8; gray 0.2; blur. For CIFAR the authors use `strength=0.5` and
+    `blur=0.0`. They crop with bicubic interpolation, here it is bilinear.
+
+    Args:
+        size: Side of the views in pixels, or `(height, width)`.
+        strength: Factor on the strength of the colour jitter, >= 0.
+        blur: Probability of the Gaussian blur.
+        area: Range of the crop's share of the image area.
+        seed: Integer seed of the policy's own generator; see `kc.layers.Views`.
+
+    Returns:
+        A `kc.layers.Views` layer with two views.
+
+    Raises:
+        ValueError: If a probability, a strength or a range is impossible.
+
+    Example:
+    >>> view_1, view_2 = kc.augmentations.simclr(32)(np.full((4, 32, 32, 3), 9))
+
+    Reference:
+        Chen et al., 2020, appendix A (https://arxiv.org/abs/2002.05709);
+        https://github.com/google-research/simclr.
+    """
+    branch = [RandomResizedCrop(size, area), *_color(strength), *_blur(blur)]
+    return Views([branch, branch], seed=seed, name="simclr")
+
+
+def supcon(size, rand_augment=None, area=(0.2, 1.0), seed=None) -> Views:
+    """Return the policy of SupCon for CIFAR: two views of the same distribution.
+
+    Crop and flip; colour jitter (0.4, 0.4, 0.4, 0.1) with probability 0.8; gray 0.2;
+    no blur.
+
+    Args:
+        size: Side of the views in pixels, or `(height, width)`.
+        rand_augment: A layer that takes the place of jitter and gray, such as
+            `keras_cv.layers.RandAugment(value_range=(0, 255))`: the paper's best
+            ImageNet results use learnt policies. It is slower than our layers, and
+            does not repeat for a given seed.
+        area: Range of the crop's share of the image area.
+        seed: Integer seed of the policy's own generator; see `kc.layers.Views`.
+
+    Returns:
+        A `kc.layers.Views` layer with two views.
+
+    Raises:
+        ValueError: If a range is impossible.
+
+    Example:
+    >>> view_1, view_2 = kc.augmentations.supcon(32)(np.full((4, 32, 32, 3), 9))
+
+    Reference:
+        Khosla et al., 2020 (https://arxiv.org/abs/2004.11362);
+        https://github.com/HobbitLong/SupContrast.
+    """
+    color = _color(0.5) if rand_augment is None else [rand_augment]
+    branch = [RandomResizedCrop(size, area), *color]
+    return Views([branch, branch], seed=seed, name="supcon")
+
+
+def byol(
+    size, blur=(1.0, 0.1), solarize=(0.0, 0.2), area=(0.08, 1.0), seed=None
+) -> Views:
+    """Return the policy of BYOL: two different views, view_1 always blurred.
+
+    Crop and flip; colour jitter (0.4, 0.4, 0.2, 0.1) with probability 0.8, where
+    brightness is added, not multiplied; gray 0.2; blur with probability 1.0 and 0.1;
+    solarisation with probability 0.0 and 0.2. Small images are commonly not blurred:
+    `blur=(0.0, 0.0)`.
+
+    Args:
+        size: Side of the views in pixels, or `(height, width)`.
+        blur: Probability of the Gaussian blur for view_1 and view_2.
+        solarize: Probability of the solarisation for view_1 and view_2.
+        area: Range of the crop's share of the image area.
+        seed: Integer seed of the policy's own generator; see `kc.layers.Views`.
+
+    Returns:
+        A `kc.layers.Views` layer with two views.
+
+    Raises:
+        ValueError: If a probability or a range is impossible.
+
+    Example:
+    >>> view_1, view_2 = kc.augmentations.byol(32)(np.full((4, 32, 32, 3), 9))
+
+    Reference:
+        Grill et al., 2020, appendix B (https://arxiv.org/abs/2006.07733);
+        https://github.com/google-deepmind/deepmind-research/tree/master/byol.
+    """
+    color = [
+        RandomColorJitter(0.4, 0.4, 0.2, 0.1, additive_brightness=True),
+        RandomGrayscale(0.2),
+    ]
+    branches = [
+        [RandomResizedCrop(size, area), *color, *_blur(blur[i]), *_solarize(p)]
+        for i, p in enumerate(solarize)
+    ]
+    return Views(branches, seed=seed, name="byol")
+
+
+def moco_v2(size, blur=0.5, area=(0.2, 1.0), seed=None) -> Views:
+    """Return the policy of MoCo v2: two views of the same distribution.
+
+    Crop and flip; colour jitter (0.4, 0.4, 0.4, 0.1) with probability 0.8; gray 0.2;
+    blur 0.5. SimSiam uses it too, without blur for CIFAR.
+
+    Args:
+        size: Side of the views in pixels, or `(height, width)`.
+        blur: Probability of the Gaussian blur.
+        area: Range of the crop's share of the image area.
+        seed: Integer seed of the policy's own generator; see `kc.layers.Views`.
+
+    Returns:
+        A `kc.layers.Views` layer with two views.
+
+    Raises:
+        ValueError: If a probability or a range is impossible.
+
+    Example:
+    >>> view_1, view_2 = kc.augmentations.moco_v2(32)(np.full((4, 32, 32, 3), 9))
+
+    Reference:
+        Chen et al., 2020 (https://arxiv.org/abs/2003.04297);
+        https://github.com/facebookresearch/moco.
+    """
+    branch = [RandomResizedCrop(size, area), *_color(0.5), *_blur(blur)]
+    return Views([branch, branch], seed=seed, name="moco_v2")
+
+
+def sce(size, blur=0.5, area=(0.2, 1.0), seed=None) -> Views:
+    """Return the policy of SCE for CIFAR: view_1 weak, view_2 strong.
+
+    view_1, for the target: crop and flip, nothing else. view_2, for the online
+    network: also colour jitter (0.4, 0.4, 0.4, 0.1) with probability 0.8, gray 0.2,
+    blur 0.5. For ImageNet the authors use the policy of BYOL: `byol(224,
+    area=(0.2, 1.0))`.
+
+    Args:
+        size: Side of the views in pixels, or `(height, width)`.
+        blur: Probability of the Gaussian blur in view_2.
+        area: Range of the crop's share of the image area.
+        seed: Integer seed of the policy's own generator; see `kc.layers.Views`.
+
+    Returns:
+        A `kc.layers.Views` layer with two views.
+
+    Raises:
+        ValueError: If a probability or a range is impossible.
+
+    Example:
+    >>> weak, strong = kc.augmentations.sce(32)(np.full((4, 32, 32, 3), 9))
+
+    Reference:
+        Denize et al., 2021 (https://arxiv.org/abs/2111.14585).
+    """
+    crop = RandomResizedCrop(size, area)
+    branches = [[crop], [crop, *_color(0.5), *_blur(blur)]]
+    return Views(branches, seed=seed, name="sce")
+
+
+def multi_crop(
+    sizes=(224, 96),
+    counts=(2, 6),
+    areas=((0.14, 1.0), (0.05, 0.14)),
+    strength=1.0,
+    blur=0.5,
+    seed=None,
+) -> Views:
+    """Return a multi-crop policy: some large views, then more small ones.
+
+    The default is SwAV's: 2 views of 224 pixels and 6 of 96, with SimCLR's colours.
+    The crops of SCE are
+
+        multi_crop(
+            sizes=(224, 192, 160, 128, 96),
+            counts=(2, 1, 1, 1, 1),
+            areas=((0.2, 1.0), (0.172, 0.86), (0.143, 0.715),
+                   (0.114, 0.571), (0.086, 0.429)),
+            strength=0.5,
+        )
+
+    Args:
+        sizes: Side of the views of each group in pixels, or `(height, width)`.
+        counts: Number of views in each group.
+        areas: Range of the crop's share of the image area for each group.
+        strength: Factor on SimCLR's colour jitter (0.8, 0.8, 0.8, 0.2).
+        blur: Probability of the Gaussian blur.
+        seed: Integer seed of the policy's own generator; see `kc.layers.Views`.
+
+    Returns:
+        A `kc.layers.Views` layer with `sum(counts)` views, in the order of `sizes`.
+
+    Raises:
+        ValueError: If the three lists differ in length, or if a probability, a
+            strength or a range is impossible.
+
+    Example:
+    >>> policy = kc.augmentations.multi_crop(sizes=(32, 16), counts=(2, 4))
+    >>> len(policy(np.full((4, 32, 32, 3), 9)))
+    6
+
+    Reference:
+        Caron et al., SwAV, 2020 (https://arxiv.org/abs/2006.09882);
+        Denize et al., SCE, 2021 (https://arxiv.org/abs/2111.14585).
+    """
+    if not len(sizes) == len(counts) == len(areas):
+        raise ValueError(
+            "`sizes`, `counts` and `areas` must have one entry for each group of "
+            f"views. Received: sizes={sizes!r}, counts={counts!r}, areas={areas!r}"
+        )
+    branches = []
+    for size, count, area in zip(sizes, counts, areas, strict=True):
+        branch = [RandomResizedCrop(size, area), *_color(strength), *_blur(blur)]
+        branches += [branch] * count
+    return Views(branches, seed=seed, name="multi_crop")
+
+
+def evaluation(size, crop_fraction=0.875) -> ResizeAndCenterCrop:
+    """Return the layer that prepares images for evaluation: images -> images.
+
+    Images that have `size` pass unchanged; others are resized and cropped in the
+    centre. Nothing is random.
+
+    Args:
+        size: Side of the result in pixels, or `(height, width)`.
+        crop_fraction: Share of the resized shorter side that is kept (224 / 256).
+
+    Returns:
+        A `kc.layers.ResizeAndCenterCrop` layer.
+
+    Raises:
+        ValueError: If `size` or `crop_fraction` is impossible.
+
+    Example:
+    >>> kc.augmentations.evaluation(32)(np.zeros((4, 50, 40, 3), "uint8")).shape
+    TensorShape([4, 32, 32, 3])
+    """
+    return ResizeAndCenterCrop(size, crop_fraction, name="evaluation")
+
+
+def _color(strength):
+    s = 0.8 * strength
+    return [RandomColorJitter(s, s, s, 0.2 * strength), RandomGrayscale(0.2)]
+
+
+def _blur(probability):
+    if check_probability(probability, "blur") == 0:
+        return []
+    return [RandomGaussianBlur(probability=probability)]
+
+
+def _solarize(probability):
+    if check_probability(probability, "solarize") == 0:
+        return []
+    return [RandomSolarize(probability=probability)]
