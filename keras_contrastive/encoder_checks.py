@@ -1,0 +1,84 @@
+"""What every method asks of an encoder, checked once and said clearly."""
+
+import keras
+
+
+def check_encoder(encoder) -> int:
+    """Check that `encoder` maps one image tensor to features `(batch, dim)`.
+
+    Args:
+        encoder: What a user passed as the encoder.
+
+    Returns:
+        `dim`, the number of features.
+
+    Raises:
+        TypeError: `encoder` is not a `keras.Model`.
+        ValueError: It has no fixed input yet, several inputs or outputs, an output
+            that is not `(batch, dim)`, or an unknown `dim`.
+
+    Example:
+    >>> check_encoder(keras_contrastive.encoders.resnet(depth=10, width=16))
+    128
+    """
+    if not isinstance(encoder, keras.Model):
+        raise TypeError(
+            "`encoder` must be a keras.Model from images to features (batch, dim), for "
+            "example keras_contrastive.encoders.resnet(depth=18). "
+            f"Received: encoder={encoder!r} (of type {type(encoder).__name__})."
+        )
+    try:
+        inputs, outputs = encoder.inputs, encoder.outputs
+    except AttributeError:  # subclassed, or a Sequential without an input shape
+        raise ValueError(
+            "`encoder` must be a functional or Sequential model with a known input "
+            "shape. Wrap it: `x = keras.Input((32, 32, 3)); "
+            "encoder = keras.Model(x, encoder(x))`. "
+            f"Received: encoder={encoder.name!r} of type {type(encoder).__name__}, "
+            "which has no defined inputs."
+        ) from None
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise ValueError(
+            "`encoder` must have one input (images) and one output (features). "
+            f"Received: encoder={encoder.name!r} with {len(inputs)} input(s) and "
+            f"{len(outputs)} output(s). Make a keras.Model of the one output to use."
+        )
+    shape = tuple(outputs[0].shape)
+    if len(shape) != 2:
+        raise ValueError(
+            "`encoder` must return features of shape (batch, dim). Add a "
+            "keras.layers.GlobalAveragePooling2D() after its last feature map, or use "
+            "keras_contrastive.encoders.from_application(model). "
+            f"Received: encoder={encoder.name!r} with output shape {shape}."
+        )
+    if shape[1] is None:
+        raise ValueError(
+            "`encoder` must have a known number of features. Give its Input a fixed "
+            "size, or pool its feature map with GlobalAveragePooling2D(). "
+            f"Received: encoder={encoder.name!r} with output shape {shape}."
+        )
+    return shape[1]
+
+
+def unsynchronized_batch_norms(model: keras.Model) -> list[str]:
+    """Paths of the batch-norm layers whose statistics stay within one replica.
+
+    Under `tf.distribute` such layers normalise by a part of the batch, so results
+    depend on the number of replicas; build them with `synchronized=True`. The
+    networks of this package do; those of `keras.applications` do not.
+
+    Args:
+        model: Any model; nested models and layers are searched too.
+
+    Returns:
+        The layers' paths, such as `"resnet50/conv1_bn"`; empty when all is well.
+
+    Example:
+    >>> unsynchronized_batch_norms(keras_contrastive.encoders.resnet(depth=10))
+    []
+    """
+    return [
+        layer.path
+        for layer in model._flatten_layers(include_self=False)
+        if isinstance(layer, keras.layers.BatchNormalization) and not layer.synchronized
+    ]

@@ -1,0 +1,299 @@
+"""Encoders: functional models from images in [0, 255] to features `(batch, dim)`.
+
+Scaling is a layer inside the graph, so training and serving cannot differ. Any other
+functional `keras.Model` with such inputs and outputs is an encoder too.
+"""
+
+import keras
+from keras import layers
+
+# Blocks per stage, and whether they are bottlenecks (He et al. 2016, table 1).
+# 10 is not in the paper: one basic block per stage, for work without a GPU.
+_DEPTHS = {
+    10: ((1, 1, 1, 1), False),
+    18: ((2, 2, 2, 2), False),
+    34: ((3, 4, 6, 3), False),
+    50: ((3, 4, 6, 3), True),
+    101: ((3, 4, 23, 3), True),
+    152: ((3, 8, 36, 3), True),
+}
+_STEMS = ("small", "imagenet")
+
+
+def resnet(
+    depth: int = 18,
+    width: int = 64,
+    stem: str = "small",
+    input_shape: tuple[int | None, int | None, int] = (32, 32, 3),
+    zero_init_residual: bool = False,
+    name: str | None = None,
+) -> keras.Model:
+    """Build a ResNet encoder with either stem and any width.
+
+    With `width=64` and `stem="imagenet"` it is torchvision's ResNet without the last
+    dense layer: the same padding, the stride on the 3x3 convolution of a bottleneck
+    ("v1.5"), batch norm with decay 0.9 and epsilon 1e-5 (synchronised over replicas),
+    He-normal weights by fan-out. Inputs are float32 (integer arrays are cast) in
+    [0, 255] and become [0, 1], as in SimCLR, which subtracts no mean. Features are
+    float32 under any dtype policy.
+
+    Args:
+        depth: 10, 18 or 34 (basic blocks), 50, 101 or 152 (bottlenecks). 10 is one
+            basic block per stage.
+        width: Channels of the first stage, any positive int; stage `s` has
+            `width * 2**(s-1)`, times 4 in bottlenecks. `dim` is `8 * width` or
+            `32 * width`.
+        stem: `"small"`: a 3x3 convolution with stride 1, for images of about 28 to 96
+            pixels (SimCLR appendix B.9). `"imagenet"`: a 7x7 convolution and a
+            max-pool, together stride 4.
+        input_shape: `(height, width, channels)` of the images. Height and width may
+            be None; channels any positive int.
+        zero_init_residual: Start the last batch norm of every block with gamma 0, so
+            that blocks begin as the identity. SimCLR's code does; BYOL's notes that
+            it is slightly worse for large networks.
+        name: Name of the model; `resnet18` and so on by default.
+
+    Returns:
+        A functional `keras.Model` from `(batch, height, width, channels)` to
+        `(batch, dim)`. Layers are named `stage1_block1_conv1` and so on.
+
+    Raises:
+        ValueError: An unknown `depth` or `stem`, or a wrong `width` or `input_shape`.
+
+    Example:
+    >>> encoder = keras_contrastive.encoders.resnet(depth=18, width=32)
+    >>> encoder(np.zeros((2, 32, 32, 3), "uint8")).shape
+    TensorShape([2, 256])
+
+    References:
+        - [He et al., 2016](https://arxiv.org/abs/1512.03385)
+        - [Chen et al., 2020 (SimCLR)](https://arxiv.org/abs/2002.05709)
+    """
+    if depth not in _DEPTHS:
+        raise ValueError(
+            f"`depth` must be one of {[*_DEPTHS]}. Received: depth={depth!r}"
+        )
+    if stem not in _STEMS:
+        raise ValueError(f"`stem` must be one of {_STEMS}. Received: stem={stem!r}")
+    if not isinstance(width, int) or width < 1:
+        raise ValueError(f"`width` must be a positive int. Received: width={width!r}")
+    if len(input_shape) != 3 or not input_shape[-1]:
+        raise ValueError(
+            "`input_shape` must be (height, width, channels) without the batch axis. "
+            f"Received: input_shape={input_shape}"
+        )
+
+    blocks, bottleneck = _DEPTHS[depth]
+    inputs = keras.Input(input_shape, dtype="float32", name="images")
+    # In float32: float16 keeps only 11 bits of a pixel such as 200.3.
+    x = layers.Rescaling(1 / 255, dtype="float32", name="scaling")(inputs)
+    if stem == "small":
+        x = _conv_norm(x, width, 3, 1, "stem_conv", "stem_bn")
+        x = layers.ReLU(name="stem_relu")(x)
+    else:
+        x = _conv_norm(x, width, 7, 2, "stem_conv", "stem_bn")
+        x = layers.ReLU(name="stem_relu")(x)
+        # Zeros cannot win over values behind a ReLU: as good as torch's -inf.
+        x = layers.ZeroPadding2D(1, name="stem_pool_pad")(x)
+        x = layers.MaxPooling2D(3, 2, name="stem_pool")(x)
+    for stage, num_blocks in enumerate(blocks, start=1):
+        for block in range(1, num_blocks + 1):
+            stride = 2 if stage > 1 and block == 1 else 1
+            channels = width * 2 ** (stage - 1)
+            prefix = f"stage{stage}_block{block}"
+            x = _residual_block(
+                x, channels, stride, bottleneck, zero_init_residual, prefix
+            )
+    features = layers.GlobalAveragePooling2D(dtype="float32", name="features")(x)
+    return keras.Model(inputs, features, name=name or f"resnet{depth}")
+
+
+def _residual_block(x, channels, stride, bottleneck, zero_init, prefix):
+    """A basic (3x3, 3x3) or bottleneck (1x1, 3x3, 1x1) block with its shortcut."""
+    if bottleneck:  # kernel size, stride and channels of each convolution
+        convs = [(1, 1, channels), (3, stride, channels), (1, 1, 4 * channels)]
+    else:
+        convs = [(3, stride, channels), (3, 1, channels)]
+    shortcut, out_channels = x, convs[-1][-1]
+    if stride != 1 or x.shape[-1] != out_channels:
+        names = f"{prefix}_shortcut_conv", f"{prefix}_shortcut_bn"
+        shortcut = _conv_norm(x, out_channels, 1, stride, *names)
+    for index, (kernel, conv_stride, filters) in enumerate(convs, start=1):
+        last = index == len(convs)
+        names = f"{prefix}_conv{index}", f"{prefix}_bn{index}"
+        x = _conv_norm(x, filters, kernel, conv_stride, *names, zero_init and last)
+        if not last:
+            x = layers.ReLU(name=f"{prefix}_relu{index}")(x)
+    x = layers.Add(name=f"{prefix}_add")([shortcut, x])
+    return layers.ReLU(name=f"{prefix}_relu{len(convs)}")(x)
+
+
+def _conv_norm(x, filters, kernel, stride, conv_name, norm_name, zero_gamma=False):
+    """Convolution padded by `kernel // 2` on every side, then batch norm.
+
+    "same" pads a strided convolution on the right and bottom only; torch on all sides.
+    """
+    pad = kernel // 2
+    if stride > 1 and pad:
+        x = layers.ZeroPadding2D(pad, name=f"{conv_name}_pad")(x)
+    x = layers.Conv2D(
+        filters,
+        kernel,
+        strides=stride,
+        padding="valid" if stride > 1 else "same",
+        use_bias=False,
+        kernel_initializer=keras.initializers.VarianceScaling(
+            scale=2.0, mode="fan_out", distribution="untruncated_normal"
+        ),
+        name=conv_name,
+    )(x)
+    return layers.BatchNormalization(
+        momentum=0.9,
+        epsilon=1e-5,
+        gamma_initializer="zeros" if zero_gamma else "ones",
+        synchronized=True,
+        name=norm_name,
+    )(x)
+
+
+def from_application(
+    model: keras.Model,
+    preprocessing: keras.layers.Layer | None = None,
+    name: str | None = None,
+) -> keras.Model:
+    """Make an encoder of a `keras.applications` model, or of another image model.
+
+    What the application expects of its pixels (`preprocess_input` of its family)
+    becomes a part of the graph, found by the model's name; MobileNetV3, EfficientNet
+    and ConvNeXt have it inside already. A feature map is averaged over its positions.
+    The encoder shares the layers and weights of `model`.
+
+    Note that the batch norms of `keras.applications` are not synchronised across
+    replicas; `encoder_checks.unsynchronized_batch_norms` lists them.
+
+    Args:
+        model: A functional model with one image input and one output, a feature map
+            `(batch, height, width, channels)` or features `(batch, dim)`; a
+            `keras.applications` model is built with `include_top=False`.
+        preprocessing: A layer from images in [0, 255] to what `model` expects, for
+            example `keras.layers.Rescaling(1 / 255)`. By default that of the
+            `keras.applications` family; a model that is not one of theirs, or that
+            has a Rescaling or Normalization layer, gets the images in [0, 255].
+        name: Name of the encoder; by default `<model.name>_encoder`.
+
+    Returns:
+        A functional `keras.Model` from images `(batch, height, width, channels)` in
+        [0, 255] to float32 features `(batch, dim)`.
+
+    Raises:
+        TypeError: `model` is not a `keras.Model`.
+        ValueError: Its inputs or outputs are not as above, it is a classifier
+            (`include_top=True`), or it was built with `include_preprocessing=False`.
+
+    Example:
+    >>> mobilenet = keras.applications.MobileNetV2(
+    ...     include_top=False, weights=None, input_shape=(96, 96, 3))
+    >>> keras_contrastive.encoders.from_application(mobilenet).output_shape
+    (None, 1280)
+    """
+    _check_application(model)
+    inputs = keras.Input(model.input_shape[1:], dtype="float32", name="images")
+    if preprocessing is None:
+        x = _application_preprocessing(inputs, model)
+    else:
+        x = preprocessing(inputs)
+    x = model(x)
+    if len(x.shape) == 4:
+        x = layers.GlobalAveragePooling2D(dtype="float32", name="features")(x)
+    else:
+        x = layers.Activation("linear", dtype="float32", name="features")(x)
+    return keras.Model(inputs, x, name=name or f"{model.name}_encoder")
+
+
+def _check_application(model):
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            "`model` must be a keras.Model, for example keras.applications."
+            "MobileNetV2(include_top=False). "
+            f"Received: model={model!r} (of type {type(model).__name__})."
+        )
+    try:
+        inputs, outputs = model.inputs, model.outputs
+    except AttributeError:
+        inputs, outputs = [], []
+    shapes = [tuple(x.shape) for x in [*inputs, *outputs]]
+    if (
+        len(inputs) != 1
+        or len(outputs) != 1
+        or len(shapes[0]) != 4
+        or len(shapes[1]) not in (2, 4)
+    ):
+        raise ValueError(
+            "`model` must be a built functional or Sequential model with one input "
+            "(batch, height, width, channels) and one output, a feature map "
+            "(batch, height, width, channels) or features (batch, dim). "
+            f"Received: model={model.name!r} with inputs {shapes[: len(inputs)]} and "
+            f"outputs {shapes[len(inputs) :]}."
+        )
+    last = model.layers[-1]
+    if getattr(last, "activation", None) is keras.activations.softmax:
+        raise ValueError(
+            "`model` must return features, not class probabilities: build it with "
+            "include_top=False. "
+            f"Received: model={model.name!r}, whose last layer {last.name!r} is a "
+            "softmax."
+        )
+
+
+# Families of keras.applications by the beginning of their models' names, and the mode
+# of their `preprocess_input`. "inside" ones have layers for it in the model.
+_PREPROCESSING = {
+    "resnet50v2": "tf",
+    "resnet101v2": "tf",
+    "resnet152v2": "tf",
+    "resnet50": "caffe",
+    "resnet101": "caffe",
+    "resnet152": "caffe",
+    "vgg16": "caffe",
+    "vgg19": "caffe",
+    "densenet": "torch",
+    "mobilenetv3": "inside",
+    "efficientnet": "inside",
+    "convnext": "inside",
+    "mobilenetv2_": "tf",
+    "mobilenet_": "tf",
+    "inception_": "tf",
+    "xception": "tf",
+    "nasnet": "tf",
+}
+
+
+def _application_preprocessing(x, model):
+    """The `preprocess_input` of the model's family on images in [0, 255]."""
+    scalings = (layers.Rescaling, layers.Normalization)
+    if any(isinstance(layer, scalings) for layer in model.layers):
+        return x
+    name = model.name.lower()
+    prefixes = [prefix for prefix in _PREPROCESSING if name.startswith(prefix)]
+    mode = _PREPROCESSING[prefixes[0]] if prefixes else None
+    if mode == "inside":
+        raise ValueError(
+            f"`model` must contain its preprocessing. Received: model={model.name!r}, "
+            "built with include_preprocessing=False. Build it without that argument, "
+            "or pass `preprocessing`, a layer from [0, 255] to what it expects."
+        )
+    if mode == "tf":
+        x = layers.Rescaling(1 / 127.5, -1.0, dtype="float32", name="scaling")(x)
+    if mode == "torch":  # ImageNet's mean and standard deviation, RGB
+        mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+        x = layers.Rescaling(
+            [1 / (255 * s) for s in std],
+            [-m / s for m, s in zip(mean, std, strict=True)],
+            dtype="float32",
+            name="scaling",
+        )(x)
+    if mode == "caffe":  # BGR minus ImageNet's mean
+        x = keras.ops.flip(x, axis=-1)
+        offset = [-103.939, -116.779, -123.68]
+        x = layers.Rescaling(1.0, offset, dtype="float32", name="scaling")(x)
+    return x

@@ -1,0 +1,78 @@
+"""Weighted k-nearest-neighbour accuracy."""
+
+import numpy as np
+import tensorflow as tf
+
+from keras_contrastive.evaluation.labelled import check_labelled
+from keras_contrastive.ops import l2_normalize
+
+# Similarities held at a time: 2**25 floats are 128 MiB.
+_CHUNK = 2**25
+
+
+def knn_accuracy(
+    train_x, train_y, test_x, test_y, k: int = 200, temperature: float = 0.1
+) -> float:
+    """Classify test features by their nearest training features.
+
+    Nothing is trained, so it takes seconds and has no setting that matters much: the
+    measure to follow during pre-training. With cosine similarity `s` and the `k`
+    nearest training rows `N_k(i)` of test row `i`,
+
+        score_c(i) = sum over j in N_k(i) of 1[y_j = c] * exp(s_ij / temperature)
+
+    and the class with the highest score is predicted (Wu et al., 2018, section 3.4).
+
+    Args:
+        train_x: Features, `(n, dim)`; need not be normalised.
+        train_y: Integer classes, `(n,)`. They need not be contiguous; rows with the
+            label -1 (unlabelled) are ignored.
+        test_x: Features, `(m, dim)`.
+        test_y: Integer classes, `(m,)`; rows with the label -1 are ignored. A class
+            that `train_y` lacks counts as an error.
+        k: Neighbours that vote; all training rows when there are fewer than `k`.
+        temperature: Above 0. Lower: the nearest neighbours count more.
+
+    Returns:
+        The fraction of test rows classified correctly, in [0, 1].
+
+    Raises:
+        ValueError: A wrong shape, dtype, `k` or `temperature`; features that are not
+            finite; no labels.
+
+    Example:
+    >>> x, y = np.eye(3), np.arange(3)
+    >>> keras_contrastive.evaluation.knn_accuracy(x, y, x + 0.1, y, k=1)
+    1.0
+
+    References:
+        - [Wu et al., 2018](https://arxiv.org/abs/1805.01978)
+    """
+    if not isinstance(k, (int, np.integer)) or k < 1:
+        raise ValueError(f"`k` must be a positive int. Received: k={k!r}")
+    if not temperature > 0:
+        raise ValueError(f"`temperature` must be > 0. Received: {temperature=}")
+    train_x, train_y = check_labelled(train_x, train_y, "train")
+    test_x, test_y = check_labelled(test_x, test_y, "test")
+    if train_x.shape[1] != test_x.shape[1]:
+        raise ValueError(
+            "`train_x` and `test_x` must have the same number of features. "
+            f"Received: {train_x.shape[1]} and {test_x.shape[1]}"
+        )
+
+    classes, train_y = np.unique(train_y, return_inverse=True)
+    k = min(int(k), len(train_x))
+    train_x = l2_normalize(train_x)
+    rows = max(1, _CHUNK // len(train_x))
+    correct = 0
+    for start in range(0, len(test_x), rows):
+        queries = l2_normalize(test_x[start : start + rows])
+        similarity = tf.matmul(queries, train_x, transpose_b=True)  # (rows, n)
+        similarity, neighbours = (x.numpy() for x in tf.math.top_k(similarity, k))
+        # Relative to the nearest one: exp stays finite, the argmax is the same.
+        votes = np.exp((similarity - similarity[:, :1]).astype("float64") / temperature)
+        scores = np.zeros((len(votes), len(classes)))
+        np.add.at(scores, (np.arange(len(votes))[:, None], train_y[neighbours]), votes)
+        predicted = classes[np.argmax(scores, axis=1)]
+        correct += np.count_nonzero(predicted == test_y[start : start + rows])
+    return float(correct / len(test_x))
