@@ -1,0 +1,406 @@
+"""The base of every method, with the project's only `train_step`."""
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from keras_contrastive import distribute, metrics
+from keras_contrastive.callbacks.bind_schedules import BindSchedules
+from keras_contrastive.callbacks.momentum_update import MomentumUpdate
+from keras_contrastive.encoder_checks import check_encoder
+from keras_contrastive.layers.momentum_target import MomentumTarget
+from keras_contrastive.layers.online_probe import OnlineProbe
+from keras_contrastive.layers.views import Views
+from keras_contrastive.methods import data_contract
+
+
+class ContrastiveModel(keras.Model):
+    """An encoder and a projector that learn from several views of each image.
+
+    A method says what it computes from the views and what its loss is (`forward`,
+    `contrastive_loss` and three defaults); this class does the rest: the train step, the
+    target's momentum update, the online probe, metrics, `tf.distribute`, saving.
+
+    `model(images)` and `model.predict(images)` give features `(batch, dim)`, those
+    before the projection head. `model.evaluate(views)` gives the loss and changes
+    neither target nor queue.
+
+    Args:
+        encoder: Functional `keras.Model`, images `(batch, height, width, channels)` in
+            [0, 255] to features `(batch, dim)`.
+        projector: Layer, features to embeddings; by default the method's own.
+        predictor: Layer, embeddings to embeddings of the same size; by default the
+            method's own, if it has one.
+        target: Whether a momentum copy of encoder and projector is kept.
+        num_classes: If given, an online linear probe is trained on stop-gradient
+            features with an optimizer of its own; the labels are those of the
+            dataset, -1 is unlabelled. Its accuracy is `probe_accuracy`.
+        augmentation: If given, a layer that makes the views inside the model, on the
+            device; the dataset then yields `((images,), label)`.
+        concatenate_views: Whether both views pass the network as one batch (batch
+            norm sees both) or one after the other. Methods set the paper's choice.
+
+    Raises:
+        ValueError: If `encoder` does not map images to `(batch, dim)`.
+
+    Example: a new method is a class with four short methods.
+
+        class AlignOnly(kc.ContrastiveModel):
+            def default_loss(self):
+                return kc.losses.BYOLLoss()
+
+            def default_projector(self, feature_dim):
+                return kc.layers.ProjectionHead(128, hidden_units=feature_dim)
+
+            def forward(self, views, training):
+                features, (z_1, z_2) = self.online(views, training)
+                return {"features": features, "anchor": z_1, "positive": z_2}
+
+            def contrastive_loss(self, outputs, labels):
+                return self.loss(outputs["positive"], outputs["anchor"])
+    """
+
+    recipe = None  # what `compile()` without an optimizer takes
+    max_views: int | None = 2
+    needs_labels = False
+
+    def __init__(
+        self,
+        encoder: keras.Model,
+        projector: keras.layers.Layer | None = None,
+        predictor: keras.layers.Layer | None = None,
+        target: bool = False,
+        num_classes: int | None = None,
+        augmentation: keras.layers.Layer | None = None,
+        concatenate_views: bool = False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        check_encoder(encoder)
+        self.encoder = encoder
+        feature_shape = encoder.output_shape
+        projector = projector or self.default_projector(feature_shape[-1])
+        self.projector = _build(projector, feature_shape)
+        embedding_shape = self.projector.compute_output_shape(feature_shape)
+        self.embedding_dim = embedding_shape[-1]
+        predictor = predictor or self.default_predictor(self.embedding_dim)
+        self.predictor = predictor and _build(predictor, embedding_shape)
+        self.target = MomentumTarget(encoder, self.projector) if target else None
+        self.momentum_update = None
+        self.num_classes = num_classes
+        self.probe = num_classes and _build(OnlineProbe(num_classes), feature_shape)
+        self.augmentation = augmentation
+        self.concatenate_views = concatenate_views
+        self.trackers = [
+            keras.metrics.Mean(name="contrastive_accuracy"),
+            keras.metrics.Mean(name="embedding_std"),
+        ]
+        if num_classes:
+            self.trackers.append(keras.metrics.Mean(name="probe_accuracy"))
+        # Every part is built by now, so weights can be saved and loaded at once.
+        self.built = True
+
+    # What a method says.
+
+    def default_loss(self) -> keras.losses.Loss:
+        """Return the loss that `compile()` takes when it is given none."""
+        raise NotImplementedError
+
+    def default_projector(self, feature_dim: int) -> keras.layers.Layer:
+        """Return the method's projector for features of that size."""
+        raise NotImplementedError
+
+    def default_predictor(self, embedding_dim: int) -> keras.layers.Layer | None:
+        """Return the method's predictor, if it has one."""
+        return None
+
+    def default_momentum_update(self) -> MomentumUpdate:
+        """Return the method's own rule for its target, if it has one."""
+        return MomentumUpdate()
+
+    def forward(self, views, training: bool) -> dict:
+        """Compute from the views what the loss needs.
+
+        Args:
+            views: Tuple of tensors `(batch, height, width, channels)`.
+            training: Whether batch norm uses batch statistics.
+
+        Returns:
+            A dict with `features`, a list of `(batch, dim)`; `anchor` and `positive`,
+            the pair `(batch, dim)` on which metrics are computed; and what else
+            `contrastive_loss` wants.
+        """
+        raise NotImplementedError
+
+    def contrastive_loss(self, outputs: dict, labels):
+        """Return the scalar loss, from `self.loss`, which divides by the replicas."""
+        raise NotImplementedError
+
+    def step_metrics(self, outputs: dict, labels) -> dict:
+        """Return a scalar for each of `self.trackers`, by name."""
+        return {
+            "contrastive_accuracy": metrics.contrastive_accuracy(
+                outputs["anchor"], outputs["positive"]
+            ),
+            "embedding_std": metrics.embedding_std(outputs["anchor"]),
+        }
+
+    def after_step(self, outputs: dict) -> None:
+        """Update state that follows the loss, such as a queue. Training only."""
+
+    # What every method shares.
+
+    def online(self, views, training: bool):
+        """Return the lists of features and of embeddings of `views`."""
+        if self.concatenate_views:
+            batch = ops.shape(views[0])[0]
+            features = self.encoder(ops.concatenate(views), training=training)
+            embeddings = self.projector(features, training=training)
+            rows = [slice(i * batch, (i + 1) * batch) for i in range(len(views))]
+            return [features[r] for r in rows], [embeddings[r] for r in rows]
+        features = [self.encoder(view, training=training) for view in views]
+        return features, [self.projector(h, training=training) for h in features]
+
+    def call(self, images, training=False):
+        """Map images `(batch, height, width, channels)` to features `(batch, dim)`."""
+        if isinstance(images, (tuple, list)):
+            raise ValueError(
+                "A model maps images to features. Expected one tensor (batch, height, "
+                f"width, channels). Received: {len(images)} tensors. Views go to "
+                "`fit` and `evaluate`; give `predict` images."
+            )
+        return self.encoder(images, training=training)
+
+    def train_step(self, data):
+        """One step: views, loss, gradients, optimizer, target, queue, probe."""
+        step = ops.convert_to_tensor(self.optimizer.iterations) + 0
+        views, labels, sample_weight = self._unpack(data, step)
+        with tf.GradientTape() as tape:
+            outputs = self.forward(views, training=True)
+            loss = self.compute_loss(views, labels, outputs, sample_weight)
+            scaled_loss = self.optimizer.scale_loss(loss)
+        variables = self.trainable_variables
+        gradients = tape.gradient(scaled_loss, variables)
+        self.optimizer.apply(gradients, variables)
+        logs = {"learning_rate": ops.convert_to_tensor(self.optimizer.learning_rate)}
+        if self.target is not None:
+            moved = self.optimizer.iterations > step
+            logs["momentum"] = self.momentum_update.update(self, step, moved)
+        self.after_step(outputs)
+        if self.probe is not None:
+            self.probe.train(*_stacked(outputs["features"], labels))
+        return {**self._record(loss, outputs, labels), **logs}
+
+    def test_step(self, data):
+        """Loss and metrics in inference mode; no state changes."""
+        views, labels, sample_weight = self._unpack(data, step=-1)
+        outputs = self.forward(views, training=False)
+        loss = self.compute_loss(views, labels, outputs, sample_weight, training=False)
+        return self._record(loss, outputs, labels)
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        """Return this replica's share of the global loss, regularizers included."""
+        loss = self.contrastive_loss(y_pred, y)
+        penalties = self.encoder.losses + self.projector.losses
+        if self.predictor is not None:
+            penalties = penalties + self.predictor.losses
+        return loss + sum(penalties, 0.0) / distribute.num_replicas()
+
+    def _unpack(self, data, step):
+        views, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if self.augmentation is not None:
+            images = views[0] if isinstance(views, (tuple, list)) else views
+            if isinstance(self.augmentation, Views):
+                # Other views in every step and on every replica, the same in every run.
+                seed = ops.cast(ops.stack([step, distribute.replica_id()]), "int32")
+                views = self.augmentation(images, seed=seed)
+            else:
+                views = self.augmentation(images)
+        data_contract.check_views(self, views, labels)
+        return views, labels, sample_weight
+
+    def _record(self, loss, outputs, labels) -> dict:
+        """Update the running means with values of the global batch."""
+        values = self.step_metrics(outputs, labels)
+        if self.probe is not None:
+            accuracy = self.probe.accuracy(*_stacked(outputs["features"], labels))
+            values["probe_accuracy"] = accuracy
+        values["loss"] = loss * distribute.num_replicas()
+        trackers = [self._loss_tracker, *self.trackers]
+        means = ops.stack([ops.cast(values[t.name], "float32") for t in trackers])
+        means = distribute.all_reduce_mean(means)
+        batch = ops.shape(outputs["features"][0])[0]
+        for i, tracker in enumerate(trackers):
+            tracker.update_state(means[i], sample_weight=batch)
+        return {tracker.name: tracker.result() for tracker in trackers}
+
+    # Keras's own entry points.
+
+    def compile(
+        self,
+        optimizer=None,
+        loss=None,
+        *,
+        momentum_update: MomentumUpdate | None = None,
+        jit_compile="auto",
+        **kwargs,
+    ):
+        """Configure training; every argument has the method's own default.
+
+        Args:
+            optimizer: Keras optimizer; by default the method's recipe for small
+                images, whose schedule is fitted to each `fit`.
+            loss: A `keras.losses.Loss` in place of the method's.
+            momentum_update: Rule for the target in place of the method's.
+            jit_compile: `"auto"` is XLA on one GPU and no XLA on CPU, where it makes a
+                ResNet step about 1.8 times slower, and under `tf.distribute`.
+            **kwargs: As in `keras.Model.compile`, except metrics and loss weights.
+        """
+        for name in ("metrics", "weighted_metrics", "loss_weights"):
+            if kwargs.pop(name, None) is not None:
+                raise ValueError(
+                    f"`{name}` compares predictions with labels, and {type(self).__name__} "
+                    "has none. Received: a value for it. Use `num_classes` for an online "
+                    "probe, or callbacks.KNNEvaluation."
+                )
+        if jit_compile == "auto":
+            jit_compile = (
+                bool(tf.config.list_physical_devices("GPU"))
+                and self.distribute_strategy.num_replicas_in_sync == 1
+                and self.augmentation is None
+            )
+        if optimizer is None:
+            optimizer = self.recipe.optimizer()
+        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+        self.loss = self.default_loss() if loss is None else loss
+        if self.target is not None:
+            self.momentum_update = momentum_update or self.default_momentum_update()
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        **kwargs,
+    ):
+        """Train on a two-view dataset; arguments and result as in `keras.Model.fit`.
+
+        Before the first step the data is checked, and the schedules of learning rate
+        and momentum are fitted to the number of steps. Only the values of a batch
+        (NaN, the wrong range) can stop a training that has begun.
+        """
+        self._assert_compile_called("fit")
+        global_batch = data_contract.batch_size_of(self, x, batch_size)
+        x = data_contract.checked(self, x, y, batch_size, training=True)
+        if isinstance(x, tf.data.Dataset):
+            kwargs.setdefault("shuffle", False)  # a dataset shuffles itself
+        bind = BindSchedules(x, global_batch, kwargs.get("initial_epoch", 0))
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks.append(bind)
+        else:
+            callbacks = [*tf.nest.flatten(callbacks or []), bind]
+        try:
+            return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
+        except tf.errors.InvalidArgumentError as error:
+            raise data_contract.readable(error) from None
+
+    def evaluate(self, x=None, y=None, batch_size=None, **kwargs):
+        """Return loss and metrics of a two-view dataset, as `keras.Model.evaluate`."""
+        self._assert_compile_called("evaluate")
+        x = data_contract.checked(self, x, y, batch_size, training=False)
+        try:
+            return super().evaluate(x, y, batch_size, **kwargs)
+        except tf.errors.InvalidArgumentError as error:
+            raise data_contract.readable(error) from None
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # Everything is built but the optimizer. Keras would draw a batch here, which
+        # changes the order of a shuffled dataset and fails on several machines.
+        if not self.optimizer.built:
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
+
+    # The optimizer sees neither target nor probe, frozen or not.
+
+    def _is_online(self, variable) -> bool:
+        apart = [part for part in (self.target, self.probe) if part is not None]
+        return not any(variable is v for part in apart for v in part.variables)
+
+    @property
+    def trainable_variables(self):
+        """Variables of encoder, projector and predictor that are not frozen."""
+        return [v for v in super().trainable_variables if self._is_online(v)]
+
+    @property
+    def trainable_weights(self):
+        """The same as `trainable_variables`."""
+        return self.trainable_variables
+
+    @property
+    def non_trainable_variables(self):
+        """All other variables: target, queue, probe, moving statistics."""
+        trainable = {id(v) for v in self.trainable_variables}
+        return [v for v in self.variables if id(v) not in trainable]
+
+    @property
+    def non_trainable_weights(self):
+        """All other weights: target, queue, probe, moving statistics."""
+        trainable = {id(v) for v in self.trainable_variables}
+        return [v for v in self.weights if id(v) not in trainable]
+
+    # Saving.
+
+    def get_config(self):
+        """Return the arguments that every method takes; methods add their own."""
+        serialize = keras.saving.serialize_keras_object
+        return {
+            **super().get_config(),
+            "encoder": serialize(self.encoder),
+            "projector": serialize(self.projector),
+            "num_classes": self.num_classes,
+            "augmentation": serialize(self.augmentation),
+            "concatenate_views": self.concatenate_views,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Rebuild a model from `get_config()`."""
+        config = {
+            key: keras.saving.deserialize_keras_object(value)
+            if isinstance(value, dict)
+            else value
+            for key, value in config.items()
+        }
+        return cls(**config)
+
+    def get_compile_config(self):
+        """Return optimizer, loss and momentum rule for `compile_from_config`."""
+        config = super().get_compile_config()
+        keep = ("optimizer", "run_eagerly", "steps_per_execution", "jit_compile")
+        config = {key: config[key] for key in keep}
+        config["loss"] = keras.saving.serialize_keras_object(self.loss)
+        config["momentum_update"] = keras.saving.serialize_keras_object(
+            self.momentum_update
+        )
+        return config
+
+    def compile_from_config(self, config):
+        """Compile as the saved model was, with the optimizer's variables."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+
+def _build(layer, input_shape):
+    if not layer.built:
+        layer.build(input_shape)
+    return layer
+
+
+def _stacked(features, labels):
+    """All views' features as one batch, with the labels of each."""
+    return ops.concatenate(features), ops.tile(labels, [len(features)])

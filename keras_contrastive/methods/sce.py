@@ -1,0 +1,157 @@
+"""SCE: similarity contrastive estimation (Denize et al., 2023)."""
+
+import keras
+from keras import ops
+
+from keras_contrastive import recipes
+from keras_contrastive.callbacks.momentum_update import MomentumUpdate
+from keras_contrastive.layers.feature_queue import FeatureQueue
+from keras_contrastive.layers.projection_head import ProjectionHead
+from keras_contrastive.losses.sce_loss import SCELoss
+from keras_contrastive.methods.contrastive_model import ContrastiveModel
+
+
+@keras.saving.register_keras_serializable(package="keras_contrastive")
+class SCE(ContrastiveModel):
+    """The online network learns the target's soft similarities between images.
+
+    q = online embedding of a strong view, k = target embedding of the weak view, and
+    keys of earlier batches in a queue. The target distribution mixes the positive with
+    the similarities between different images, sharpened by a lower temperature:
+
+    `s_ij = softmax_{j != i}(k_i . k_j / t_m)`,   `w_ij = c * 1[i = j] + (1 - c) * s_ij`,
+    `loss = -mean_i sum_j w_ij log softmax_j(q_i . k_j / t)`   (equations 2 to 5)
+
+    c = 1 is MoCo's InfoNCE, c = 0 purely relational.
+
+    Args:
+        encoder: Functional `keras.Model`, images in [0, 255] to features.
+        projector: Layer, features to embeddings; by default the paper's for small
+            images, Dense(512) - BN - ReLU - Dense(128).
+        predictor: Layer, embeddings to embeddings, online only. None for small images;
+            the ImageNet recipe has one.
+        temperature: t > 0 of the online similarities.
+        target_temperature: t_m > 0, below t: 0.05 for small images, 0.07 for ImageNet.
+        coefficient: c in [0, 1].
+        queue_size: Keys kept from earlier batches: 4,096 for small images, 65,536 for
+            ImageNet. None or 0: the other keys of the batch take their place.
+        symmetric: False: view_1, the weak one, goes to the target and the others to the
+            online network. True: both ways, as in the ImageNet recipe.
+        self_logit: What the positive's own column of s gets: `"masked"` (the paper)
+            or `"zero"` (the authors' code: similarity 0).
+        num_classes, augmentation, concatenate_views: See `ContrastiveModel`.
+
+    More than two views are multi-crop: all views but the target's own pass the online
+    network; those after the second may be smaller.
+
+    Example:
+        encoder = kc.encoders.resnet(depth=18, input_shape=(32, 32, 3))
+        model = kc.SCE(encoder)
+        model.compile()
+        model.fit(weak_and_strong_views, epochs=200)
+
+    Reference: Similarity Contrastive Estimation for Self-Supervised Soft Contrastive
+    Learning (2023), https://arxiv.org/abs/2111.14585. Written from the paper's
+    formulas. The authors' repository does not copy online to target at the start.
+    """
+
+    recipe = recipes.SCE_SMALL
+    max_views = None
+
+    def __init__(
+        self,
+        encoder: keras.Model,
+        projector: keras.layers.Layer | None = None,
+        predictor: keras.layers.Layer | None = None,
+        temperature: float = 0.1,
+        target_temperature: float = 0.05,
+        coefficient: float = 0.5,
+        queue_size: int | None = 4096,
+        symmetric: bool = False,
+        self_logit: str = "masked",
+        num_classes: int | None = None,
+        **kwargs,
+    ):
+        super().__init__(
+            encoder,
+            projector,
+            predictor,
+            target=True,
+            num_classes=num_classes,
+            **kwargs,
+        )
+        self.temperature = temperature
+        self.target_temperature = target_temperature
+        self.coefficient = coefficient
+        self.symmetric = symmetric
+        self.self_logit = self_logit
+        self.default_loss()  # says at once what is wrong with its arguments
+        self.queue_size = queue_size
+        self.queue = None
+        if queue_size:
+            self.queue = FeatureQueue(queue_size, self.embedding_dim, name="queue")
+
+    def default_loss(self):
+        """Return SCE at the model's temperatures and coefficient."""
+        return SCELoss(
+            self.temperature,
+            self.target_temperature,
+            self.coefficient,
+            self_logit=self.self_logit,
+        )
+
+    def default_projector(self, feature_dim):
+        """Return Dense(512, no bias) - BN - ReLU - Dense(128, bias)."""
+        return ProjectionHead(128, hidden_units=512, output_bias=True, name="projector")
+
+    def default_momentum_update(self):
+        """Return the small-image recipe's constant 0.99."""
+        return MomentumUpdate(start=0.99, schedule="constant")
+
+    def forward(self, views, training):
+        """Queries of the online network and keys of the target."""
+        key_views = views[:2] if self.symmetric else views[:1]
+        query_views = views if self.symmetric else views[1:]
+        features, queries = self.online(query_views, training)
+        if self.predictor is not None:
+            queries = [self.predictor(q, training=training) for q in queries]
+        keys = [self.target(view, training=training) for view in key_views]
+        first = len(views) - len(queries)  # number of the first query's view
+        pairs = [
+            (k, q)
+            for i, k in enumerate(keys)
+            for j, q in enumerate(queries, first)
+            if i != j
+        ]
+        return {
+            "features": features,
+            "anchor": pairs[0][1],
+            "positive": pairs[0][0],
+            "pairs": pairs,
+            "keys": keys,
+        }
+
+    def contrastive_loss(self, outputs, labels):
+        """Return the mean of equation 5 over all (target view, online view) pairs."""
+        queue = None if self.queue is None else self.queue.value
+        losses = [self.loss((k, queue), q) for k, q in outputs["pairs"]]
+        return sum(losses) / len(losses)
+
+    def after_step(self, outputs):
+        """Enqueue the keys, after the loss."""
+        if self.queue is not None:
+            self.queue.enqueue(ops.concatenate(outputs["keys"]))
+
+    def get_config(self):
+        """Return the constructor's arguments."""
+        predictor = keras.saving.serialize_keras_object(self.predictor)
+        return {
+            **super().get_config(),
+            "predictor": predictor,
+            "temperature": self.temperature,
+            "target_temperature": self.target_temperature,
+            "coefficient": self.coefficient,
+            "queue_size": self.queue_size,
+            "symmetric": self.symmetric,
+            "self_logit": self.self_logit,
+        }

@@ -1,0 +1,144 @@
+"""SupCon: supervised contrastive learning (Khosla et al., 2020)."""
+
+import keras
+from keras import ops
+
+from keras_contrastive import recipes
+from keras_contrastive.layers.projection_head import ProjectionHead
+from keras_contrastive.losses.supcon_loss import SupConLoss
+from keras_contrastive.methods.contrastive_model import ContrastiveModel
+
+
+@keras.saving.register_keras_serializable(package="keras_contrastive")
+class SupCon(ContrastiveModel):
+    """All views of all images of a class attract each other.
+
+    With P(i) the other embeddings of the class of i, the loss of an anchor is the mean
+    over its positives outside the logarithm (equation 2, L_out):
+
+    `l_i = -1/|P(i)| sum_{p in P(i)} log( exp(z_i.z_p / t) / sum_{a != i} exp(z_i.z_a / t) )`
+
+    With `classification_weight` w > 0 a classifier over the features is trained
+    jointly: `loss = SupCon + w * cross-entropy`.
+
+    Args:
+        encoder: Functional `keras.Model`, images in [0, 255] to features.
+        projector: Layer, features to embeddings; by default the authors' head,
+            Dense(dim) - ReLU - Dense(128), with biases and without batch norm.
+        temperature: t > 0; the paper's 0.1.
+        num_classes: Number of classes of a classifier over the features: an online
+            probe without effect on the encoder if `classification_weight` is 0.
+        classification_weight: w >= 0. The default 0 is pure SupCon.
+        base_temperature: The authors' code multiplies the loss by
+            temperature / base_temperature, with 0.07. None is the paper: factor 1.
+        augmentation, concatenate_views: See `ContrastiveModel`. The authors run both
+            views as one batch.
+
+    Labels are integer class ids >= 0 of shape `(batch,)`.
+
+    Example:
+        encoder = kc.encoders.resnet(depth=18, input_shape=(32, 32, 3))
+        model = kc.SupCon(encoder, num_classes=10)
+        model.compile()
+        model.fit(labelled_two_view_dataset, epochs=100)
+
+    Reference: Supervised Contrastive Learning (2020), https://arxiv.org/abs/2004.11362;
+    authors' code HobbitLong/SupContrast.
+    """
+
+    recipe = recipes.SUPCON_SMALL
+    needs_labels = True
+
+    def __init__(
+        self,
+        encoder: keras.Model,
+        projector: keras.layers.Layer | None = None,
+        temperature: float = 0.1,
+        num_classes: int | None = None,
+        classification_weight: float = 0.0,
+        base_temperature: float | None = None,
+        concatenate_views: bool = True,
+        **kwargs,
+    ):
+        if not classification_weight >= 0 or (
+            classification_weight and not num_classes
+        ):
+            raise ValueError(
+                "`classification_weight` must be >= 0 and needs `num_classes`. Received: "
+                f"classification_weight={classification_weight}, "
+                f"num_classes={num_classes}"
+            )
+        joint = classification_weight > 0
+        super().__init__(
+            encoder,
+            projector,
+            num_classes=None if joint else num_classes,
+            concatenate_views=concatenate_views,
+            **kwargs,
+        )
+        self.num_classes = num_classes
+        self.temperature = temperature
+        self.base_temperature = base_temperature
+        self.classification_weight = float(classification_weight)
+        self.classifier = None
+        if joint:
+            self.classifier = keras.layers.Dense(
+                num_classes, dtype="float32", name="classifier"
+            )
+            self.classifier.build(encoder.output_shape)
+            self.cross_entropy = keras.losses.SparseCategoricalCrossentropy(
+                from_logits=True
+            )
+            self.trackers.append(keras.metrics.Mean(name="accuracy"))
+        self.default_loss()  # says at once what is wrong with the temperature
+
+    def default_loss(self):
+        """Return L_out at the model's temperature."""
+        return SupConLoss(self.temperature, self.base_temperature)
+
+    def default_projector(self, feature_dim):
+        """Return the authors' head: no batch norm, biases, dim(h) hidden units."""
+        return ProjectionHead(
+            128,
+            hidden_units=feature_dim,
+            hidden_bias=True,
+            hidden_norm=False,
+            output_bias=True,
+            name="projector",
+        )
+
+    def forward(self, views, training):
+        """Features and embeddings of both views, and the classifier's logits."""
+        features, (z_1, z_2) = self.online(views, training)
+        outputs = {"features": features, "anchor": z_1, "positive": z_2}
+        if self.classifier is not None:
+            outputs["logits"] = self.classifier(ops.concatenate(features))
+        return outputs
+
+    def contrastive_loss(self, outputs, labels):
+        """Return the mean of equation 2, plus w times the cross-entropy."""
+        z = ops.stack([outputs["anchor"], outputs["positive"]], axis=1)  # (N, 2, D)
+        loss = self.loss(labels, z)
+        if self.classifier is not None:
+            cross_entropy = self.cross_entropy(ops.tile(labels, [2]), outputs["logits"])
+            loss = loss + self.classification_weight * cross_entropy
+        return loss
+
+    def step_metrics(self, outputs, labels):
+        """Add the classifier's accuracy."""
+        values = super().step_metrics(outputs, labels)
+        if self.classifier is not None:
+            right = keras.metrics.sparse_categorical_accuracy(
+                ops.tile(labels, [2]), outputs["logits"]
+            )
+            values["accuracy"] = ops.mean(right)
+        return values
+
+    def get_config(self):
+        """Return the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "temperature": self.temperature,
+            "classification_weight": self.classification_weight,
+            "base_temperature": self.base_temperature,
+        }

@@ -1,0 +1,59 @@
+"""A tiny encoder and tiny views, the same for all tests of methods."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import keras_contrastive as kc
+
+METHODS = {
+    "simclr": lambda encoder, **kw: kc.SimCLR(encoder, head(), **kw),
+    "supcon": lambda encoder, **kw: kc.SupCon(encoder, head(), **kw),
+    "byol": lambda encoder, **kw: kc.BYOL(encoder, head(), head(), **kw),
+    "sce": lambda encoder, **kw: kc.SCE(encoder, head(), queue_size=24, **kw),
+}
+
+
+def head():
+    return kc.layers.ProjectionHead(4, hidden_units=8)
+
+
+def tiny_encoder(size=8, channels=3, width=6):
+    """Two layers with batch norm, images in [0, 255] to (batch, width)."""
+    inputs = keras.Input((size, size, channels))
+    x = keras.layers.Rescaling(1 / 255)(inputs)
+    x = keras.layers.Conv2D(width, 3, strides=2, use_bias=False)(x)
+    x = keras.layers.BatchNormalization(momentum=0.9, synchronized=True)(x)
+    x = keras.layers.ReLU()(x)
+    outputs = keras.layers.GlobalAveragePooling2D(dtype="float32")(x)
+    return keras.Model(inputs, outputs, name="tiny_encoder")
+
+
+def build(name, seed=0, **kwargs):
+    """A method with weights that depend on `seed` alone."""
+    keras.utils.set_random_seed(seed)
+    return METHODS[name](tiny_encoder(), **kwargs)
+
+
+def arrays(n=32, size=8, seed=0):
+    """Two views of n images of four classes, and the labels."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 4
+    means = rng.uniform(40, 200, (4, 1, 1, 3))[labels]
+    views = [means + rng.normal(0, 30, (n, size, size, 3)) for _ in range(2)]
+    views = [np.clip(v, 0, 255).astype("float32") for v in views]
+    return views, labels.astype("int64")
+
+
+def dataset(n=32, batch=8, seed=0):
+    (v_1, v_2), labels = arrays(n, seed=seed)
+    data = tf.data.Dataset.from_tensor_slices(((v_1, v_2), labels))
+    return data.batch(batch, drop_remainder=True)
+
+
+def sgd(rate=0.05):
+    return keras.optimizers.SGD(rate, momentum=0.9)
+
+
+def weights_of(model):
+    return [np.array(w) for w in model.weights]
