@@ -46,8 +46,8 @@ class BindSchedules(keras.callbacks.Callback):
             return
         if steps is None or self.batch_size is None:
             raise ValueError(
-                "The learning rate of a recipe depends on the batch size and the number "
-                "of steps. Received: a dataset of "
+                "The learning rate of a recipe depends on the batch size and the "
+                "number of steps. Received: a dataset of "
                 f"batch size {self.batch_size or 'unknown'} and "
                 f"{steps or 'unknown'} steps. Use batch(size, drop_remainder=True) and "
                 "give `steps_per_epoch`, or compile with an optimizer of your own."

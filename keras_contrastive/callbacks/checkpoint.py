@@ -73,7 +73,7 @@ class Checkpoint(keras.callbacks.Callback):
         os.replace(partial, self.path)
 
     def restore(self) -> int:
-        """Load the file into the model; return the number of epochs it has behind it."""
+        """Load the file into the model; return how many epochs it has behind it."""
         with h5py.File(self.path, "r") as file:
             found = json.loads(file.attrs.get(_KEY, "{}"))
         epoch = found.pop("epoch", None)

@@ -15,11 +15,12 @@ class CollapseMonitor(keras.callbacks.Callback):
     epoch. A loss that is NaN or infinite is noticed within `check_every` steps.
 
     Args:
-        min_ratio: Share of the healthy deviation below which it counts as collapse.
-        patience: Epochs in a row that must be below, at least 1; training may begin low.
+        min_ratio: Share of the healthy deviation below which it counts as collapse. Heads
+            without batch norm at the end are healthy from about 0.3 on.
+        patience: Epochs in a row that must be below; training may begin low.
         stop: Whether training stops on collapse, instead of a warning.
-        stop_on_nan: Whether training stops on a NaN or infinite loss with an error that
-            names the step, and the last good checkpoint if `checkpoint` is given.
+        stop_on_nan: Whether training stops on a NaN or infinite loss with an error
+            that names the step, and the last good checkpoint if `checkpoint` is given.
         checkpoint: The `Checkpoint` callback of the run, to be named in the error. Put
             it after this callback, so that it does not save a broken model.
         check_every: Steps between two looks at the loss; each waits for the device.
@@ -39,7 +40,7 @@ class CollapseMonitor(keras.callbacks.Callback):
 
     def __init__(
         self,
-        min_ratio: float = 0.5,
+        min_ratio: float = 0.2,
         patience: int = 2,
         stop: bool = False,
         stop_on_nan: bool = True,
@@ -83,8 +84,8 @@ class CollapseMonitor(keras.callbacks.Callback):
         self.collapsed = True
         message = (
             f"The embeddings of {type(self.model).__name__} have collapsed: their "
-            f"standard deviation is {deviation:.4f} after epoch {epoch + 1}; healthy is "
-            f"about {1 / math.sqrt(self.model.embedding_dim):.4f}. Lower the learning "
+            f"standard deviation is {deviation:.4f} after epoch {epoch + 1}; healthy "
+            f"is about {1 / math.sqrt(self.model.embedding_dim):.4f}. Lower the learning "
             "rate, check that the predictor and its batch norm are there, and that the "
             "two views differ."
         )

@@ -18,8 +18,8 @@ class ContrastiveModel(keras.Model):
     """An encoder and a projector that learn from several views of each image.
 
     A method says what it computes from the views and what its loss is (`forward`,
-    `contrastive_loss` and three defaults); this class does the rest: the train step, the
-    target's momentum update, the online probe, metrics, `tf.distribute`, saving.
+    `contrastive_loss` and three defaults); this class does the rest: the train step,
+    the target's momentum update, the online probe, metrics, `tf.distribute`, saving.
 
     `model(images)` and `model.predict(images)` give features `(batch, dim)`, those
     before the projection head. `model.evaluate(views)` gives the loss and changes
@@ -261,9 +261,9 @@ class ContrastiveModel(keras.Model):
         for name in ("metrics", "weighted_metrics", "loss_weights"):
             if kwargs.pop(name, None) is not None:
                 raise ValueError(
-                    f"`{name}` compares predictions with labels, and {type(self).__name__} "
-                    "has none. Received: a value for it. Use `num_classes` for an online "
-                    "probe, or callbacks.KNNEvaluation."
+                    f"`{name}` compares predictions with labels, and "
+                    f"{type(self).__name__} has none. Received: a value for it. Use "
+                    "`num_classes` for an online probe, or callbacks.KNNEvaluation."
                 )
         if jit_compile == "auto":
             jit_compile = (

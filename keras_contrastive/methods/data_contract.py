@@ -34,8 +34,8 @@ def check_views(model, views, labels) -> None:
                 "as (x, y). Yield ((view_1, view_2),) instead."
             )
         raise ValueError(
-            f"{_EXPECTED}. Received: one tensor {_shapes([views])} instead of a tuple of "
-            "views. Make two views of each image, for example with "
+            f"{_EXPECTED}. Received: one tensor {_shapes([views])} instead of a tuple "
+            "of views. Make two views of each image, for example with "
             "keras_contrastive.data.views_from_arrays."
         )
     if len(views) < 2:

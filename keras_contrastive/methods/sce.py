@@ -19,7 +19,7 @@ class SCE(ContrastiveModel):
     keys of earlier batches in a queue. The target distribution mixes the positive with
     the similarities between different images, sharpened by a lower temperature:
 
-    `s_ij = softmax_{j != i}(k_i . k_j / t_m)`,   `w_ij = c * 1[i = j] + (1 - c) * s_ij`,
+    `s_ij = softmax_{j != i}(k_i . k_j / t_m)`,  `w_ij = c * 1[i = j] + (1 - c) * s_ij`,
     `loss = -mean_i sum_j w_ij log softmax_j(q_i . k_j / t)`   (equations 2 to 5)
 
     c = 1 is MoCo's InfoNCE, c = 0 purely relational.

@@ -45,7 +45,8 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
     So the first step has exactly `start`, step W the peak, and the last step, T - 1,
     is one short of `final`. A warm-up longer than the run is shortened to the run,
     which then ends before the peak; with `warmup_limit=0.1`, as in the recipes, it
-    takes at most a tenth of a run that is shorter than the paper's. Unbound, every step has `base_learning_rate`.
+    takes at most a tenth of a run that is shorter than the paper's. Unbound, every step
+    has `base_learning_rate`.
 
     This is BYOL's schedule, and SimCLR's up to its rounding (its code takes
     `warmup_epochs * images // batch_size` warm-up steps and one step more in total).

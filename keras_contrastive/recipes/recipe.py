@@ -82,7 +82,7 @@ class Recipe:
             scaling=self.scaling,
             start=self.warmup_start,
             final=self.final_learning_rate,
-            warmup_limit=0.1,  # runs shorter than the paper's warm up as long, relatively
+            warmup_limit=0.1,  # a run shorter than the paper's warms up in proportion
         )
 
     def optimizer(self) -> keras.optimizers.Optimizer:

@@ -14,11 +14,11 @@ ALL = pytest.mark.parametrize("name", METHODS)
 TARGET = pytest.mark.parametrize("name", ["byol", "sce"])
 
 
-def fitted(name, epochs=2, seed=0, strategy=None, steps_per_execution=1, **kwargs):
+def fitted(name, epochs=2, seed=0, strategy=None, rate=0.05, **kwargs):
     """Return a trained tiny model and its epoch losses."""
     with strategy.scope() if strategy else tf.init_scope():
         model = build(name, seed, **kwargs)
-        model.compile(sgd(), steps_per_execution=steps_per_execution, jit_compile=False)
+        model.compile(sgd(rate), jit_compile=False)
     history = model.fit(dataset(), epochs=epochs, verbose=0)
     return model, history.history
 
@@ -118,8 +118,10 @@ def without_builds(config):
 def test_replicas_equal_one(name, replicas, strategy_of):
     """Eight steps: all weights, target, queue, statistics and the reported loss."""
     start = weights_of(build(name, num_classes=4))
-    one, history = fitted(name, num_classes=4)
-    many, history_many = fitted(name, strategy=strategy_of(replicas), num_classes=4)
+    # A small rate: the movement is still 1e3 times what float32 loses on the way.
+    arguments = {"rate": 0.005, "num_classes": 4}
+    one, history = fitted(name, **arguments)
+    many, history_many = fitted(name, strategy=strategy_of(replicas), **arguments)
     np.testing.assert_allclose(history["loss"], history_many["loss"], rtol=1e-4)
     for metric in ("contrastive_accuracy", "embedding_std", "probe_accuracy"):
         np.testing.assert_allclose(
@@ -230,7 +232,7 @@ def test_jit_compile_moves_the_target_alike(name):
     models = []
     for jit_compile in (False, True):
         model = build(name)
-        model.compile(sgd(), jit_compile=jit_compile)
+        model.compile(sgd(0.01), jit_compile=jit_compile)
         model.fit(dataset(), epochs=1, verbose=0)
         models.append(model)
     for a, b in zip(*map(weights_of, models), strict=True):
@@ -368,22 +370,26 @@ def test_arrays_instead_of_a_dataset(name):
 
 
 def test_byol_without_predictor_collapses_and_is_noticed():
-    rule = kc.callbacks.MomentumUpdate(0.9, schedule="constant")
+    """On real images: a linear predictor-less BYOL finds the constant solution."""
+    (x_train, _), _ = kc.data.load_sample()
+    policy = kc.augmentations.byol(20, blur=(0.0, 0.0))
     spread = {}
-    for label in ("whole", "without"):
+    for name in ("whole", "without"):
         keras.utils.set_random_seed(0)
-        linear = keras.layers.Identity()
-        model = kc.BYOL(
-            tiny_encoder(),
-            kc.layers.ProjectionHead(4, hidden_units=16, hidden_bias=True),
-            linear if label == "without" else None,
+        views = kc.data.views_from_arrays(
+            x_train[:2048], augmentation=policy, batch_size=128, seed=0
         )
-        model.compile(sgd(0.3))
+        heads = [
+            kc.layers.ProjectionHead(32, hidden_units=64, hidden_bias=True)
+            for _ in range(2)
+        ]
+        if name == "without":
+            heads[1] = keras.layers.Identity()
+        model = kc.BYOL(tiny_encoder(20, 1, width=32), *heads)
+        model.compile(kc.optimizers.CoupledSGD(0.1, weight_decay=5e-4))
+        rule = kc.callbacks.MomentumUpdate(0.9, schedule="constant")
         monitor = kc.callbacks.CollapseMonitor(stop=True)
-        model.fit(dataset(), epochs=40, verbose=0, callbacks=[rule, monitor])
-        views, labels = arrays()
-        logs = model.evaluate(tuple(views), labels, verbose=0, return_dict=True)
-        spread[label] = logs["embedding_std"], monitor.collapsed
-    print(spread)
+        history = model.fit(views, epochs=5, verbose=0, callbacks=[rule, monitor])
+        spread[name] = history.history["embedding_std"][-1], monitor.collapsed
     assert spread["without"][0] < 0.5 * spread["whole"][0]
-    assert spread["without"][1] and not spread["whole"][1]
+    assert spread["without"][1] and not spread["whole"][1], spread

@@ -1,0 +1,107 @@
+"""Unreadable images: noticed by the gaps that they leave, named once per epoch."""
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+_SHOWN = 10
+
+
+class BadExamples:
+    """Host side: which examples could not be read in the current pass.
+
+    A graph cannot catch an error. `Dataset.ignore_errors` drops the example, at no
+    cost for the good ones; the numbers of those that arrive then have a gap.
+
+    Args:
+        source: What is read, for messages: a path, a name.
+        explain: From the index of an example to its path and why it fails.
+        raise_errors: Whether a bad example is an error.
+    """
+
+    def __init__(self, source: str, explain: Callable[[int], str], raise_errors: bool):
+        self._source = source
+        self._explain = explain
+        self._raise_errors = raise_errors
+        self._found = {}
+
+    def add(self, indices):
+        """Notes bad examples, by index.
+
+        Raises:
+            ValueError: at the first one, if errors are to be raised.
+        """
+        for index in map(int, indices):
+            text = self._found.get(index) or self._explain(index)
+            self._found[index] = text
+            if self._raise_errors:
+                raise ValueError(
+                    f"Cannot read an image of {self._source}: {text}. Remove or repair "
+                    'it, or pass on_error="replace" to go on with the next image.'
+                )
+
+    def warn(self):
+        """One warning for what was found since the last call, if anything was."""
+        found, self._found = self._found, {}
+        if not found:
+            return
+        texts = sorted(found.values())
+        shown = "".join(f"\n  {text}" for text in texts[:_SHOWN])
+        more = len(texts) - _SHOWN
+        rest = f"\n  and {more} more" if more > 0 else ""
+        warnings.warn(
+            f"{len(texts)} unreadable image(s) of {self._source} were replaced by the "
+            f"next readable ones in this epoch:{shown}{rest}",
+            stacklevel=2,
+        )
+
+    def give_up(self):
+        """Raises: fewer than half of the examples can be read.
+
+        Raises:
+            ValueError: always.
+        """
+        texts = sorted(self._found.values())[:3]
+        example = "".join(f"\n  {text}" for text in texts)
+        raise ValueError(
+            f"More than half of the images of {self._source} cannot be read, so an "
+            f"epoch cannot be filled. Remove or repair them.{example}"
+        )
+
+
+def watch(dataset: tf.data.Dataset, on_gap: Callable) -> tf.data.Dataset:
+    """Calls `on_gap` on the host where the numbers of the elements have a gap.
+
+    Args:
+        dataset: Dataset of `(epoch, numbers, element)`; `numbers` is an int64 scalar,
+            or a vector of them for a batch, and counts from 0 over the whole dataset.
+        on_gap: `on_gap(epoch, first, numbers)`: numbers from `first` on were expected.
+
+    Returns:
+        Dataset of `(epoch, step, element)`, `step` counting the elements from 0.
+    """
+
+    def report(epoch, first, numbers):
+        on_gap(int(epoch), int(first), np.asarray(numbers))
+        return np.int64(0)
+
+    @tf.autograph.experimental.do_not_convert
+    def look(state, item):
+        step, first = state
+        epoch, numbers, element = item
+        vector = tf.reshape(numbers, (-1,))
+        after = vector[-1] + 1
+        complete = tf.equal(after - first, tf.size(vector, tf.int64))
+        done = tf.cond(
+            complete,
+            lambda: tf.zeros((), tf.int64),
+            lambda: tf.ensure_shape(
+                tf.numpy_function(report, [epoch, first, vector], tf.int64), ()
+            ),
+        )
+        return (step + 1, after + done), (epoch, step, element)
+
+    start = (tf.zeros((), tf.int64), tf.zeros((), tf.int64))
+    return dataset.scan(start, look)

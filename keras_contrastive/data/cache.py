@@ -1,0 +1,100 @@
+"""What a loader keeps in memory between epochs."""
+
+import numpy as np
+import tensorflow as tf
+
+from keras_contrastive.data.bad_examples import BadExamples
+from keras_contrastive.data.decoding import decode_image, resize_and_crop
+from keras_contrastive.data.options import Options
+from keras_contrastive.data.source import Source
+
+PARALLEL = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
+
+
+class Cache:
+    """What of a source is kept in memory, and what is left to do per epoch.
+
+    `records` is what an epoch starts from: `(index, (record,))` or
+    `(index, (record, label))`. `load` makes an image of one such record.
+    """
+
+    def __init__(self, source: Source, options: Options, bad: BadExamples):
+        self._source = source
+        self._options = options
+        self._bad = bad
+        self._seen = np.zeros(source.size, bool)
+        self.in_memory = options.cache_encoded or options.cache_decoded
+        self.records = source.records.enumerate()
+        if options.cache_decoded:
+            self._keep(lambda record: self._decode(self._read(record)))
+            self.load = tf.identity
+        elif options.cache_encoded:
+            self._keep(self._read)
+            self.load = self._decode
+        else:
+            self._seen[:] = True
+            self.load = lambda record: self._decode(self._read(record))
+
+    def kept(self):
+        """Indices of the examples that `records` holds."""
+        return np.flatnonzero(self._seen)
+
+    def filled(self, epoch):
+        """`epoch`, after everything to be kept in memory is there.
+
+        `Dataset.cache` keeps nothing unless it has been read to its end, and an
+        epoch that drops a remainder never gets there.
+        """
+        if not self.in_memory:
+            return epoch
+        filled = False
+
+        def is_filled():
+            return np.bool_(filled)
+
+        def see(indices):
+            self._seen[indices] = True
+            return np.int64(0)
+
+        def end():
+            nonlocal filled
+            filled = True
+            self._bad.add(np.flatnonzero(~self._seen))
+            return np.int64(0)
+
+        def fill():
+            indices = self.records.map(lambda index, record: index).batch(1024)
+            indices = indices.map(lambda i: tf.numpy_function(see, [i], tf.int64))
+            with tf.control_dependencies([indices.reduce(np.int64(0), tf.add)]):
+                return tf.numpy_function(end, [], tf.int64)
+
+        ready = tf.numpy_function(is_filled, [], tf.bool)
+        count = tf.cond(ready, lambda: tf.zeros((), tf.int64), fill)
+        with tf.control_dependencies([count]):
+            return tf.identity(epoch)
+
+    def _read(self, record):
+        return tf.io.read_file(record) if self._source.is_path else record
+
+    def _decode(self, record):
+        if self._source.is_encoded:
+            image = decode_image(record, self._options.channels)
+            if self._options.image_size is None:
+                height, width = self._source.image_shape
+                image = tf.ensure_shape(image, (height, width, None))
+        else:
+            image = record
+        if self._options.image_size is not None:
+            image = resize_and_crop(image, self._options.image_size)
+        return image
+
+    def _keep(self, function):
+        @tf.autograph.experimental.do_not_convert
+        def make(index, record):
+            image_or_bytes, *label = record
+            return index, (function(image_or_bytes), *label)
+
+        records = self.records.map(make, **PARALLEL)
+        if self._source.is_encoded:
+            records = records.ignore_errors()
+        self.records = records.cache()

@@ -1,0 +1,104 @@
+"""Encoded image files to uint8 tensors, and images to one size."""
+
+import re
+
+import tensorflow as tf
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
+
+
+def decode_image(contents, channels: int = 3):
+    """Decodes JPEG, PNG, BMP, GIF (its first frame) or WebP (not animated).
+
+    Grayscale images get three equal channels, alpha is dropped, CMYK becomes RGB,
+    16 bits become 8; with `channels=1` colours become luminance. Palette BMP files
+    with another palette than gray are read as gray: TensorFlow ignores the palette.
+
+    Args:
+        contents: Scalar string tensor.
+        channels: 1 or 3.
+
+    Returns:
+        uint8 tensor of shape `(height, width, channels)`, in [0, 255].
+
+    Raises:
+        tf.errors.InvalidArgumentError: if the bytes are no complete image.
+    """
+    # TensorFlow 2.21 writes outside its buffer on animated WebP (the process dies
+    # with "free(): corrupted unsorted chunks"), so such a file must not reach it.
+    safe = tf.debugging.Assert(
+        tf.logical_not(_is_animated_webp(contents)), ["animated WebP is not supported"]
+    )
+    with tf.control_dependencies([safe] if safe is not None else []):
+        contents = tf.identity(contents)
+    # All channels that there are: BMP, GIF and WebP refuse any other number.
+    image = tf.io.decode_image(contents, channels=0, expand_animations=False)
+    image.set_shape((None, None, None))
+    is_gray = tf.shape(image)[-1] < 3  # gray, or gray and alpha
+    if channels == 1:
+        image = tf.cond(
+            is_gray,
+            lambda: image[..., :1],
+            lambda: tf.image.rgb_to_grayscale(
+                tf.ensure_shape(image[..., :3], (None, None, 3))
+            ),
+        )
+    else:
+        image = tf.cond(
+            is_gray,
+            lambda: tf.repeat(image[..., :1], 3, axis=-1),
+            lambda: image[..., :3],
+        )
+    return tf.ensure_shape(image, (None, None, channels))
+
+
+def _is_animated_webp(contents):
+    # RIFF <size> WEBP VP8X <size> <flags>: bit 1 of the flags says animation.
+    header = tf.strings.join([tf.strings.substr(contents, 0, 21), b"\0" * 21])
+    extended = tf.logical_and(
+        tf.equal(tf.strings.substr(header, 8, 4), b"WEBP"),
+        tf.equal(tf.strings.substr(header, 12, 4), b"VP8X"),
+    )
+    flags = tf.io.decode_raw(tf.strings.substr(header, 20, 1), tf.uint8)[0]
+    return tf.logical_and(extended, tf.bitwise.bitwise_and(flags, 2) > 0)
+
+
+def resize_and_crop(images, size: tuple[int, int]):
+    """The largest centred part with the aspect ratio of `size`, resized to `size`.
+
+    Args:
+        images: `(height, width, channels)` or `(batch, height, width, channels)`.
+        size: Target `(height, width)`.
+
+    Returns:
+        Images of the same dtype; bilinear with antialiasing, rounded for uint8.
+    """
+    shape = tf.shape(images)[-3:-1]
+    resized = tf.cond(
+        tf.reduce_all(tf.equal(shape, size)),
+        lambda: images,
+        lambda: _resize_and_crop(images, shape, size),
+    )
+    resized.set_shape((*images.shape[:-3], *size, images.shape[-1]))
+    return resized
+
+
+def _resize_and_crop(images, shape, size):
+    height, width = size
+    scale = tf.minimum(shape[0] / height, shape[1] / width)
+    crop_height = tf.maximum(1, tf.cast(tf.round(height * scale), tf.int32))
+    crop_width = tf.maximum(1, tf.cast(tf.round(width * scale), tf.int32))
+    top = (shape[0] - crop_height) // 2
+    left = (shape[1] - crop_width) // 2
+    images = images[..., top : top + crop_height, left : left + crop_width, :]
+    resized = tf.image.resize(images, size, antialias=True)
+    if images.dtype == tf.uint8:
+        resized = tf.round(resized)
+    return tf.cast(resized, images.dtype)
+
+
+def reason(error: Exception) -> str:
+    """The sentence in a TensorFlow error, without node names."""
+    text = getattr(error, "message", None) or str(error)
+    text = re.sub(r"\{\{.*?\}\}|\[Op:.*?\]", "", text).strip()
+    return text.splitlines()[0].strip(" .") if text else type(error).__name__

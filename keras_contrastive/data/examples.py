@@ -1,0 +1,119 @@
+"""From single examples, encoded or decoded, to batches of views."""
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+from keras_contrastive.data.bad_examples import BadExamples, watch
+from keras_contrastive.data.cache import PARALLEL, Cache
+from keras_contrastive.data.epochs import Epochs
+from keras_contrastive.data.options import Options
+from keras_contrastive.data.pipeline import finished, play
+from keras_contrastive.data.seeds import order_key, shuffled, view_key
+from keras_contrastive.data.source import Source
+from keras_contrastive.data.views import ViewMaker
+
+
+def views_from_source(source: Source, options: Options) -> tf.data.Dataset:
+    """The dataset that `views_from_directory`, `_tfds` and `_dataset` return.
+
+    A pass: records in the order of the epoch -> decoded (in parallel, the only step
+    that may fail) -> the first `steps * batch` that succeeded -> batches -> views (in
+    parallel). Images of different sizes get their views one by one, before batching.
+    """
+    source = source.share(options.worker, options.workers)
+    steps = options.steps(source.size, source.name)
+    batch = options.local_batch_size
+    wanted = steps * batch if options.drop_remainder else source.size
+    same_size = options.image_size is not None or None not in source.image_shape
+    if options.augmentation is None and not same_size:
+        raise ValueError(
+            f"The images of {source.name} can have different sizes, and raw images "
+            "make a batch only if they have one. Received: augmentation=None, "
+            "image_size=None. Pass image_size=(height, width), or an augmentation."
+        )
+    bad = BadExamples(
+        source.name,
+        source.explain or (lambda index: f"example {index}"),
+        options.on_error == "raise",
+    )
+    cached = Cache(source, options, bad)
+    make_views = ViewMaker(options.augmentation)
+
+    def order(epoch, records):
+        if not options.shuffle:
+            return records
+        key = order_key(options.seed, epoch)
+        # Caches hold what they shuffle in memory anyway: no smaller buffer.
+        buffer_size = source.size if cached.in_memory else source.shuffle_buffer
+        return shuffled(records, buffer_size, key)
+
+    def examples(epoch):
+        epoch = cached.filled(epoch)
+        # Behind the shuffled records the same ones again, unshuffled, only to
+        # stand in for bad ones. They cost nothing while nobody asks for them.
+        records = order(epoch, cached.records).concatenate(cached.records)
+        return play(epoch, records.enumerate())
+
+    @tf.autograph.experimental.do_not_convert
+    def load(epoch, numbered):
+        position, (_, (record, *label)) = numbered
+        images = cached.load(record)
+        if not same_size:
+            # The place for cropping while decoding (`decode_and_crop_jpeg`): here
+            # are the bytes, the policy and the key of one image.
+            key = view_key(options.seed, epoch, position, options.worker)
+            images = make_views.single(images, key)
+        return epoch, position, (images, *label)
+
+    @tf.autograph.experimental.do_not_convert
+    def augment(epoch, step, element):
+        images, *labels = element
+        if same_size:
+            key = view_key(options.seed, epoch, step, options.worker)
+            images = make_views(images, key)
+        return epoch, (images, *labels)
+
+    @functools.lru_cache(maxsize=2)
+    def indices_of(epoch):
+        """Replays the order of an epoch, with indices in the place of records."""
+        kept = tf.data.Dataset.from_tensor_slices(cached.kept())
+        replay = tf.data.Dataset.from_tensors(np.int64(epoch)).flat_map(
+            lambda e: order(e, kept).concatenate(kept)
+        )
+        return np.array(list(replay.as_numpy_iterator()))
+
+    def on_gap(epoch, first, numbers):
+        missing = np.setdiff1d(np.arange(first, numbers[-1]), numbers)
+        bad.add(indices_of(epoch)[missing])
+
+    epochs = Epochs()
+    dataset = epochs.dataset().flat_map(examples).map(load, **PARALLEL)
+    make_views.check()
+    if source.is_encoded:
+        dataset = _or_give_up(dataset.ignore_errors(), bad)
+    dataset = dataset.take(wanted).batch(batch, options.drop_remainder)
+    dataset = dataset.map(lambda epoch, positions, e: (epoch[0], positions, e))
+    dataset = watch(dataset, on_gap).map(augment, **PARALLEL)
+    make_views.check()
+    return finished(dataset, epochs, steps, options, on_end=bad.warn)
+
+
+def _or_give_up(dataset, bad):
+    """`dataset`, and an error for who asks for more than it has."""
+    spec = dataset.element_spec
+
+    def give_up(_):
+        called = tf.numpy_function(bad.give_up, [], tf.int64)
+        with tf.control_dependencies([called]):
+            return tf.nest.map_structure(tf.identity, _empty(spec))
+
+    return dataset.concatenate(tf.data.Dataset.range(1).map(give_up))
+
+
+def _empty(spec):
+    """Zeros (empty strings) that fit an element spec."""
+    return tf.nest.map_structure(
+        lambda s: tf.zeros([n or 1 for n in s.shape], s.dtype), spec
+    )

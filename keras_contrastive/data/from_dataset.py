@@ -1,0 +1,198 @@
+"""`views_from_dataset`: two-view batches from any `tf.data.Dataset` of images."""
+
+import tensorflow as tf
+
+from keras_contrastive.data.examples import views_from_source
+from keras_contrastive.data.options import Options
+from keras_contrastive.data.source import Source
+
+_SHUFFLE_BUFFER = 10_000
+
+
+def views_from_dataset(
+    dataset: tf.data.Dataset,
+    *,
+    augmentation,
+    batch_size: int = 256,
+    seed: int | None = None,
+    shuffle: bool = True,
+    drop_remainder: bool = True,
+    image_size: int | tuple[int, int] | None = None,
+    channels: int = 3,
+    cache_encoded: bool = False,
+    cache_decoded: bool = False,
+    on_error: str = "replace",
+    input_context: tf.distribute.InputContext | None = None,
+    image_key: str = "image",
+    label_key: str | None = "label",
+    num_examples: int | None = None,
+    shuffle_buffer: int | None = None,
+) -> tf.data.Dataset:
+    """Batches of views from a dataset of single images.
+
+    Elements are `image`, `(image,)`, `(image, label)` or dictionaries; an image is
+    the bytes of an image file (a string) or `(height, width, channels)` in [0, 255].
+    Bytes are better: the shuffle buffer then holds bytes, not decoded images.
+
+    For repeatable views `dataset` must itself give the same examples in the same
+    order every time; do not shuffle it.
+
+    Args:
+        dataset: Not batched, not repeated.
+        augmentation: As in `views_from_arrays`.
+        batch_size: As in `views_from_arrays`.
+        seed: As in `views_from_arrays`.
+        shuffle: As in `views_from_arrays`, within `shuffle_buffer`.
+        drop_remainder: As in `views_from_arrays`.
+        image_size: As in `views_from_directory`. Not needed where the shape of the
+            images is static.
+        channels: 1 or 3, for encoded images.
+        cache_encoded: Whether to keep the elements, as they come, in memory.
+        cache_decoded: Whether to keep the decoded images in memory.
+        on_error: As in `views_from_directory`, for encoded images. An error that
+            `dataset` itself raises with decoded images is passed on.
+        input_context: As in `views_from_arrays`.
+        image_key: Where the image is, if elements are dictionaries.
+        label_key: Where the label is; `None` or an absent "label": no labels.
+        num_examples: Number of elements, where `dataset.cardinality()` is unknown;
+            a smaller one takes the first ones only.
+        shuffle_buffer: How many elements wait in the shuffle buffer; by default up to
+            10,000, and all of them with a cache.
+
+    Returns:
+        Dataset as in `views_from_arrays`.
+
+    Raises:
+        ValueError: if the elements are batched or of another form, if the number of
+            elements is unknown, infinite or zero, and as in `views_from_arrays`.
+
+    Example:
+        >>> files = tf.data.Dataset.list_files("photos/*.jpg", shuffle=False)
+        >>> policy = kc.augmentations.simclr(224)
+        >>> kc.data.views_from_dataset(files.map(tf.io.read_file), augmentation=policy)
+    """
+    options = Options(
+        augmentation=augmentation,
+        batch_size=batch_size,
+        seed=seed,
+        shuffle=shuffle,
+        drop_remainder=drop_remainder,
+        image_size=image_size,
+        channels=channels,
+        cache_encoded=cache_encoded,
+        cache_decoded=cache_decoded,
+        on_error=on_error,
+        input_context=input_context,
+    )
+    if not isinstance(dataset, tf.data.Dataset):
+        raise ValueError(
+            "`dataset` must be a tf.data.Dataset of single images. Received: "
+            f"{type(dataset).__name__}. For arrays use views_from_arrays, for a folder "
+            "views_from_directory."
+        )
+    size = _size(dataset, num_examples)
+    records = _records(dataset, image_key, label_key).take(size)
+    image = records.element_spec[0]
+    shape = (None, None) if image.dtype == tf.string else tuple(image.shape[:2])
+    source = Source(
+        name="`dataset`",
+        records=records,
+        size=size,
+        shuffle_buffer=shuffle_buffer or min(size, _SHUFFLE_BUFFER),
+        image_shape=shape,
+    )
+    return views_from_source(source, options)
+
+
+def _size(dataset, num_examples):
+    cardinality = int(dataset.cardinality())
+    if num_examples is not None:
+        if num_examples < 1:
+            raise ValueError(
+                f"`num_examples` must be >= 1. Received: num_examples={num_examples}."
+            )
+        return num_examples if cardinality < 0 else min(num_examples, cardinality)
+    if cardinality == tf.data.INFINITE_CARDINALITY:
+        raise ValueError(
+            "`dataset` must be finite: a pass over it is one epoch. Remove its "
+            "repeat(), or pass num_examples= for the length of an epoch."
+        )
+    if cardinality == tf.data.UNKNOWN_CARDINALITY:
+        raise ValueError(
+            "`dataset` does not know how many examples it has, so an epoch would have "
+            "no known end. Pass num_examples=, or use "
+            "dataset.apply(tf.data.experimental.assert_cardinality(n))."
+        )
+    if cardinality == 0:
+        raise ValueError("`dataset` is empty. Give at least one image.")
+    return cardinality
+
+
+def _records(dataset, image_key, label_key):
+    """`dataset` as `(image,)` or `(image, label)`, checked."""
+    spec = dataset.element_spec
+    if isinstance(spec, dict):
+        dataset = _from_dictionaries(dataset, image_key, label_key)
+    elif not isinstance(spec, tuple):
+        dataset = dataset.map(lambda image: (image,))
+    spec = dataset.element_spec
+    if len(spec) not in (1, 2) or not all(isinstance(s, tf.TensorSpec) for s in spec):
+        raise ValueError(
+            "The elements of `dataset` must be image, (image,), (image, label) or a "
+            f"dictionary. Received: element_spec={spec}. Map it to one of these."
+        )
+    _check_image(spec[0])
+    if len(spec) == 1:
+        return dataset.map(lambda image: (_standard(image),))
+    label = spec[1]
+    if not label.dtype.is_integer or tuple(label.shape) not in ((), (1,)):
+        raise ValueError(
+            "The label of an element of `dataset` must be an integer scalar. "
+            f"Received: {label}. Map it to one, with -1 where there is none; if these "
+            "are already two views, pass single images instead."
+        )
+    return dataset.map(
+        lambda image, label: (
+            _standard(image),
+            tf.cast(tf.reshape(label, ()), tf.int64),
+        )
+    )
+
+
+def _from_dictionaries(dataset, image_key, label_key):
+    keys = list(dataset.element_spec)
+    if image_key not in keys:
+        raise ValueError(
+            f"`image_key` must be one of {keys}. Received: image_key={image_key!r}."
+        )
+    if label_key in keys:
+        return dataset.map(lambda element: (element[image_key], element[label_key]))
+    if label_key not in (None, "label"):
+        raise ValueError(
+            f"`label_key` must be one of {keys}, or None for no labels. "
+            f"Received: label_key={label_key!r}."
+        )
+    return dataset.map(lambda element: (element[image_key],))
+
+
+def _check_image(image):
+    if image.dtype == tf.string and image.shape.rank == 0:
+        return
+    number = image.dtype.is_integer or image.dtype.is_floating
+    if number and image.shape.rank == 3:
+        return
+    remedy = "Expected (height, width, channels), or a scalar string of encoded bytes."
+    if image.shape.rank == 4 or (image.dtype == tf.string and image.shape.rank == 1):
+        remedy = "These look like batches: pass dataset.unbatch()."
+    elif number and image.shape.rank == 2:
+        remedy = "For grayscale map it to image[..., None]."
+    raise ValueError(
+        "The elements of `dataset` must be single images in [0, 255]. "
+        f"Received: {image}. {remedy}"
+    )
+
+
+def _standard(image):
+    if image.dtype in (tf.string, tf.uint8):
+        return image
+    return tf.cast(image, tf.float32)

@@ -1,0 +1,171 @@
+"""What an export says about itself: manifest.json and, for people, model_card.md."""
+
+import datetime
+import hashlib
+import json
+import os
+import pathlib
+import platform
+from importlib import metadata as installed
+
+_PACKAGES = ("keras-contrastive", "keras", "tensorflow", "numpy")
+
+
+def sha256(path) -> str:
+    """Return the SHA-256 of a file as hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def package_versions(*more: str) -> dict[str, str]:
+    """Return the versions of Python and of the packages an export depends on."""
+    versions = {"python": platform.python_version()}
+    for package in (*_PACKAGES, *more):
+        try:
+            versions[package] = installed.version(package)
+        except installed.PackageNotFoundError:
+            versions[package] = "not installed"
+    return versions
+
+
+def input_and_output(encoder, size) -> dict:
+    """Return the description of an encoder's input and output for a manifest."""
+    channels = encoder.inputs[0].shape[-1]
+    return {
+        "input": {
+            "shape": ["batch", *size, channels],
+            "range": [0, 255],
+            "channels": {1: "grayscale", 3: "RGB"}.get(channels, str(channels)),
+            "preprocessing": "inside the model; give it pixels in [0, 255]",
+        },
+        "output": {
+            "name": "features",
+            "shape": ["batch", encoder.output_shape[-1]],
+            "dtype": "float32",
+        },
+        "feature_dim": encoder.output_shape[-1],
+        "parameters": encoder.count_params(),
+    }
+
+
+def write_json(path, content) -> None:
+    """Write JSON by a temporary sibling, so that a reader never sees half of it."""
+    path = pathlib.Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(content, indent=2, default=_jsonable) + "\n")
+    os.replace(temporary, path)
+
+
+def _jsonable(value):
+    """NumPy numbers and arrays, paths: what metrics tend to hold."""
+    for convert in ("item", "tolist"):
+        try:
+            return getattr(value, convert)()
+        except (AttributeError, ValueError):
+            continue
+    return str(value)
+
+
+def write_description(
+    folder,
+    encoder,
+    name,
+    size,
+    crop_fraction,
+    signatures,
+    differences,
+    warmed_up,
+    metadata,
+):
+    """Write `manifest.json` and `model_card.md` into a version folder.
+
+    Args:
+        folder: The version folder, otherwise complete.
+        encoder: The exported encoder.
+        name: Name of the model.
+        size: `(height, width)` in pixels.
+        crop_fraction: That of the evaluation transform in `serve_bytes`.
+        signatures: Names of the signatures.
+        differences: Results of `parity.check_saved_model`.
+        warmed_up: Whether there are warm-up requests.
+        metadata: Method, data, metrics, licence and whatever the user added.
+    """
+    manifest = {
+        "name": name,
+        "format": "saved_model",
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        **input_and_output(encoder, size),
+        "signatures": _signatures(signatures, size, crop_fraction),
+        "method": None,
+        "data": None,
+        "metrics": {},
+        "licence": None,
+        **metadata,
+        "parity": differences,
+        "golden": {
+            "file": "golden.npz",
+            "images": "input of serving_default",
+            "features": "its output, on the CPU",
+        },
+        "warm_up_requests": warmed_up,
+        "versions": package_versions(),
+    }
+    (folder / "model_card.md").write_text(_card(manifest))
+    files = sorted(x for x in folder.rglob("*") if x.is_file())
+    manifest["files"] = {
+        x.relative_to(folder).as_posix(): {
+            "sha256": sha256(x),
+            "bytes": x.stat().st_size,
+        }
+        for x in files
+    }
+    write_json(folder / "manifest.json", manifest)
+
+
+def _signatures(names, size, crop_fraction):
+    height, width = size
+    texts = {
+        "serving_default": "images: float32 in [0, 255] -> features",
+        "uint8": "images: uint8 -> features",
+        "normalized": "images: float32 in [0, 255] -> features of length 1",
+        "serve_bytes": (
+            "image_bytes: JPEG or PNG files of any size up to 25 megapixels -> "
+            f"features. Decoded, resized with antialias until {height} x {width} is "
+            f"{crop_fraction:g} of it, cut out of the centre; an image of that size "
+            "passes unchanged. EXIF orientation is ignored."
+        ),
+    }
+    return {name: texts[name] for name in names}
+
+
+def _card(manifest):
+    shape = " x ".join(str(x) for x in manifest["input"]["shape"])
+    metrics = manifest["metrics"] or {"none recorded": ""}
+    rows = [f"| {name} | {value} |" for name, value in metrics.items()]
+    signatures = [f"- `{k}`: {v}" for k, v in manifest["signatures"].items()]
+    worst = max(x["relative_difference"] for x in manifest["parity"].values())
+    versions = ", ".join(f"{k} {v}" for k, v in manifest["versions"].items())
+    parts = [
+        f"# {manifest['name']}",
+        "An image encoder: images to feature vectors, for search, clustering or a "
+        "classifier on top. It has no classes of its own.",
+        f"- Input: {shape}, {manifest['input']['channels']}, values in [0, 255]\n"
+        f"- Output: {manifest['feature_dim']} features per image, float32\n"
+        f"- Parameters: {manifest['parameters']:,}\n"
+        f"- Method: {manifest['method'] or 'not stated'}\n"
+        f"- Data: {manifest['data'] or 'not stated'}\n"
+        f"- Licence: {manifest['licence'] or 'not stated'}\n"
+        f"- Created: {manifest['created']} with {versions}",
+        "## Signatures",
+        "\n".join(signatures),
+        "## Metrics",
+        "\n".join(["| metric | value |", "| --- | --- |", *rows]),
+        "## How it was checked",
+        "In a process with TensorFlow alone, every signature gave the encoder's "
+        f"features: max|a-b| = {worst:.1e} max|a| at most. `golden.npz` holds images "
+        "and features to repeat that.",
+        "## Fine-tuning",
+        "`keras.models.load_model('encoder.keras')` gives the same encoder with "
+        "trainable weights.",
+    ]
+    return "\n\n".join(parts) + "\n"

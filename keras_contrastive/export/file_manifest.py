@@ -1,0 +1,31 @@
+"""`manifest.json` of a folder with single-file artefacts."""
+
+import datetime
+import json
+import pathlib
+
+from keras_contrastive.export.description import package_versions, sha256, write_json
+
+
+def describe_file(path, about: dict, *packages: str) -> None:
+    """Add a file to the `manifest.json` beside it, under `artefacts` and its name.
+
+    Args:
+        path: The file.
+        about: What is known about it: format, input, output, parity.
+        *packages: More packages whose versions are noted.
+    """
+    path = pathlib.Path(path)
+    manifest_path = path.parent / "manifest.json"
+    manifest = {}
+    if manifest_path.exists():
+        manifest = json.loads(manifest_path.read_text())
+    now = datetime.datetime.now(datetime.UTC)
+    manifest.setdefault("artefacts", {})[path.name] = {
+        **about,
+        "created": now.isoformat(timespec="seconds"),
+        "sha256": sha256(path),
+        "bytes": path.stat().st_size,
+        "versions": package_versions(*packages),
+    }
+    write_json(manifest_path, manifest)

@@ -1,0 +1,101 @@
+"""Encoder to ONNX, where its packages are installed."""
+
+import os
+import pathlib
+
+import keras
+
+from keras_contrastive.export import clean_process, parity, reference
+from keras_contrastive.export.description import input_and_output
+from keras_contrastive.export.file_manifest import describe_file
+from keras_contrastive.export.rebuild import float32_encoder, outside_strategy
+
+
+def to_onnx(encoder: keras.Model, path, images=None) -> pathlib.Path:
+    """Export an encoder as an ONNX file, by `model.export(format="onnx")`.
+
+    Input `images`, float32 in [0, 255] with any batch size; output `features`. The
+    file is run by onnxruntime alone in a new process and compared with the encoder
+    before it is put in place; `manifest.json` beside it describes it.
+
+    Args:
+        encoder: An encoder as for `to_saved_model`, with a fixed image size.
+        path: A file that ends in `.onnx`, or a folder, in which the file is named
+            `<encoder.name>.onnx`.
+        images: Real images to compare on; by default synthetic ones.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        TypeError: `encoder` is not a model.
+        ValueError: It is not an encoder, or its image size is open.
+        RuntimeError: The features differ from the encoder's; nothing is left behind.
+        ImportError: onnx, onnxruntime or tf2onnx is missing.
+
+    Example:
+    >>> kc.export.to_onnx(encoder, "birds.onnx")
+    PosixPath('birds.onnx')
+    """
+    try:
+        import onnx
+        import onnxruntime  # noqa: F401
+        import tf2onnx  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "The ONNX export needs onnx, onnxruntime and tf2onnx: "
+            'pip install "keras-contrastive[onnx]"'
+        ) from error
+    encoder = float32_encoder(encoder)
+    shape = tuple(encoder.inputs[0].shape[1:])
+    if None in shape:
+        raise ValueError(
+            "The ONNX export wants a fixed image size. Received: an encoder with "
+            f"input {shape}. Build it with a fixed `input_shape` and copy the weights."
+        )
+    if images is None:
+        images = reference.synthetic_images(shape)
+    images = reference.check_images(encoder, images)
+
+    # Before the export: Keras refuses a model that was never called.
+    expected = reference.reference_features(encoder, images)
+
+    target = pathlib.Path(path)
+    if target.suffix != ".onnx":
+        target = target / f"{encoder.name}.onnx"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{os.getpid()}-{target.name}")
+    try:
+        outside_strategy(
+            lambda: encoder.export(str(temporary), format="onnx", verbose=False)
+        )
+        model = onnx.load(temporary)
+        _rename(model.graph)
+        onnx.checker.check_model(model)
+        onnx.save(model, temporary)
+        outputs, facts = clean_process.run("onnx", temporary, images)
+        differences = parity.compare(expected, outputs["features"])
+        failures = parity.file_failures("onnx", differences)
+        if failures:
+            raise RuntimeError(
+                "The ONNX file does not give the encoder's features and is not kept: "
+                f"{'; '.join(failures)}."
+            )
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    facts.pop("latency")
+    about = {**input_and_output(encoder, shape[:2]), **facts, "parity": differences}
+    describe_file(target, {"format": "onnx", **about}, "onnx", "onnxruntime", "tf2onnx")
+    return target
+
+
+def _rename(graph):
+    """Call the input `images` and the output `features`, whatever Keras called them."""
+    names = {graph.input[0].name: "images", graph.output[0].name: "features"}
+    for value in (graph.input[0], graph.output[0]):
+        value.name = names[value.name]
+    for node in graph.node:
+        for names_of_node in (node.input, node.output):
+            for index, name in enumerate(names_of_node):
+                names_of_node[index] = names.get(name, name)

@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from loader_stand_ins import Jitter, Shrink, numbered_images, numbers, one_pass
+
+import keras_contrastive.data as data
+
+X, Y = numbered_images(10), np.arange(10)
+ARRAYS = tf.data.Dataset.from_tensor_slices((X, Y))
+
+
+def views(dataset=ARRAYS, **options):
+    options = {"augmentation": Jitter(), "batch_size": 4, "seed": 3} | options
+    return data.views_from_dataset(dataset, **options)
+
+
+def test_decoded_images_and_labels():
+    view_1, view_2, labels = one_pass(views())
+    np.testing.assert_array_equal(numbers(view_1), labels)
+    np.testing.assert_array_equal(numbers(view_2), labels)
+    assert labels.dtype == np.int64 and len(set(labels)) == 8
+
+
+@pytest.mark.parametrize("buffer", [None, 3])
+def test_order_and_views_depend_on_seed_and_epoch_alone(buffer):
+    dataset = views(shuffle_buffer=buffer)
+    epochs = [one_pass(dataset)[0] for _ in range(2)]
+    tf.random.set_seed(0)  # the global seed has no say
+    other = views(shuffle_buffer=buffer)
+    data.set_epoch(other, 1)
+    np.testing.assert_array_equal(one_pass(other)[0], epochs[1])
+    assert not np.array_equal(*map(numbers, epochs))
+
+
+def test_forms_of_elements():
+    images = ARRAYS.map(lambda x, y: x)
+    assert one_pass(views(images))[2] is None
+    assert one_pass(views(images.map(lambda x: (x,))))[2] is None
+    named = ARRAYS.map(lambda x, y: {"image": x, "label": y[None], "other": x})
+    np.testing.assert_array_equal(
+        one_pass(views(named, shuffle=False))[2], np.arange(8)
+    )
+    assert one_pass(views(named, label_key=None))[2] is None
+    floats = ARRAYS.map(lambda x, y: (tf.cast(x, tf.float64), y))
+    (raw,), _ = next(iter(views(floats, augmentation=None)))
+    assert raw.dtype == tf.float32
+
+
+def test_encoded_images_of_any_size_and_bad_ones():
+    encoded = [tf.io.encode_png(image).numpy() for image in X]
+    encoded[4] = b"rubbish"
+    dataset = tf.data.Dataset.from_tensor_slices((encoded, Y))
+    options = {"augmentation": Shrink(), "batch_size": 5}
+    with pytest.warns(UserWarning, match="1 unreadable image.*\n  example 4"):
+        view, _, labels = one_pass(views(dataset, **options))
+    assert len(view) == 10 and 4 not in labels
+    np.testing.assert_array_equal(numbers(view), labels)
+    with pytest.raises(tf.errors.OpError, match="example 4"):
+        one_pass(views(dataset, on_error="raise", **options))
+
+
+def test_length_must_be_known():
+    unknown = ARRAYS.filter(lambda x, y: y < 9)
+    with pytest.raises(ValueError, match="Pass num_examples="):
+        views(unknown)
+    assert len(one_pass(views(unknown, num_examples=9, drop_remainder=False))[0]) == 9
+    assert len(views(ARRAYS.repeat(), num_examples=8)) == 2
+    with pytest.raises(ValueError, match="must be finite"):
+        views(ARRAYS.repeat())
+    with pytest.raises(ValueError, match="is empty"):
+        views(ARRAYS.take(0))
+    with pytest.raises(ValueError, match="num_examples=0"):
+        views(num_examples=0)
+
+
+@pytest.mark.parametrize(
+    "dataset, options, message",
+    [
+        (ARRAYS.batch(2), {}, r"dataset\.unbatch\(\)"),
+        (ARRAYS.map(lambda x, y: (x[..., 0], y)), {}, r"image\[\.\.\., None\]"),
+        (ARRAYS.map(lambda x, y: (x, x)), {}, "integer scalar.*two views"),
+        (ARRAYS.map(lambda x, y: (x, y / 2)), {}, "integer scalar"),
+        (ARRAYS.map(lambda x, y: (x, y, y)), {}, "must be image, "),
+        (ARRAYS.map(lambda x, y: ((x, x), y)), {}, "must be image, "),
+        (ARRAYS.map(lambda x, y: {"x": x}), {}, r"one of \['x'\].*'image'"),
+        (
+            ARRAYS.map(lambda x, y: {"image": x}),
+            {"label_key": "y"},
+            r"one of \['image'\].*'y'",
+        ),
+        (X, {}, "views_from_arrays"),
+        (ARRAYS, {"batch_size": 11}, "`dataset` has 10 examples"),
+        (ARRAYS, {"augmentation": lambda x: x}, "returned one tensor"),
+    ],
+)
+def test_errors_say_what_is_wrong(dataset, options, message):
+    with pytest.raises(ValueError, match=message):
+        views(dataset, **options)

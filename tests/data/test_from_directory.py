@@ -1,0 +1,254 @@
+import io
+import warnings
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from loader_stand_ins import Jitter, Shrink, numbered_images, numbers, one_pass
+
+import keras_contrastive.data as data
+from keras_contrastive import augmentations
+
+
+def write(path, image=None, content=None):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if content is None:
+        content = tf.io.encode_png(image).numpy()
+    path.write_bytes(content)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Ten numbered images, one folder."""
+    for number, image in enumerate(numbered_images(10)):
+        write(tmp_path / f"{number}.png", image)
+    return tmp_path
+
+
+def views(path, **options):
+    options = {"augmentation": Shrink(), "batch_size": 2, "seed": 3} | options
+    return data.views_from_directory(path, **options)
+
+
+def quiet_pass(dataset):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return one_pass(dataset)
+
+
+def test_class_folders_at_any_depth(tmp_path):
+    images = numbered_images(5)
+    write(tmp_path / "dog" / "a" / "b" / "0.PNG", images[0])
+    write(tmp_path / "cat" / "1.png", images[1])
+    write(
+        tmp_path / "cat" / "old" / "2.jpg", content=tf.io.encode_jpeg(images[2]).numpy()
+    )
+    write(tmp_path / "3.png", images[3])
+    write(tmp_path / ".hidden" / "4.png", images[4])
+    write(tmp_path / "cat" / "._1.png", content=b"rubbish")
+    write(tmp_path / "notes.txt", content=b"text")
+    (tmp_path / "empty").mkdir()
+    files, labels, names = data.list_images(tmp_path)
+    assert names == ["cat", "dog"] and len(files) == 4 and labels.dtype == np.int64
+    view, _, labels = quiet_pass(views(tmp_path, batch_size=4))
+    assert dict(zip(numbers(view), labels, strict=True)) == {0: 1, 1: 0, 2: 0, 3: -1}
+    assert quiet_pass(views(tmp_path, labels=False))[2] is None
+
+
+def test_a_flat_folder_has_no_labels(folder):
+    dataset = views(folder)
+    assert len(dataset) == 5
+    view, _, labels = quiet_pass(dataset)
+    assert labels is None and sorted(numbers(view)) == list(range(10))
+
+
+def test_a_circle_of_links_ends(folder):
+    (folder / "sub").mkdir()
+    (folder / "sub" / "link").symlink_to(folder / "sub", target_is_directory=True)
+    assert len(data.list_images(folder)[0]) == 10
+
+
+@pytest.mark.parametrize("image_size", [None, 4])
+def test_order_and_views_depend_on_seed_and_epoch_alone(folder, image_size):
+    options = {"augmentation": Jitter(), "image_size": image_size}
+    dataset, other = views(folder, **options), views(folder, **options)
+    epochs = [quiet_pass(dataset)[0] for _ in range(2)]
+    assert not np.array_equal(numbers(epochs[0]), numbers(epochs[1]))
+    assert len(np.unique(epochs[0] % 1)) == 10  # a random number per image
+    tf.random.set_seed(0)  # the global seed has no say
+    for expected in epochs:
+        np.testing.assert_array_equal(quiet_pass(other)[0], expected)
+    data.set_epoch(other, 1)
+    np.testing.assert_array_equal(quiet_pass(other)[0], epochs[1])
+
+
+def test_images_of_different_sizes(tmp_path):
+    for number, size in enumerate([(1, 1), (3, 9), (8, 2), (30, 20)]):
+        write(tmp_path / f"{number}.png", np.full((*size, 3), 50 * number, np.uint8))
+    view, _, _ = quiet_pass(views(tmp_path))
+    assert view.shape == (4, 2, 2, 3)
+    np.testing.assert_allclose(sorted(view[:, 0, 0, 0]), [0, 50, 100, 150])
+    options = {"augmentation": None, "image_size": (4, 6)}
+    assert quiet_pass(views(tmp_path, **options))[0].shape == (4, 4, 6, 3)
+    with pytest.raises(ValueError, match="different sizes.*image_size"):
+        views(tmp_path, augmentation=None)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_kind_of_good_image(tmp_path, channels):
+    pil = pytest.importorskip("PIL.Image")
+    rgb = pil.fromarray(np.full((6, 5, 3), (200, 100, 50), np.uint8))
+    other = pil.fromarray(np.zeros((6, 5, 3), np.uint8))
+
+    def save(name, image, **options):
+        buffer = io.BytesIO()
+        image.save(buffer, name.rsplit(".")[-1].replace("jpg", "jpeg"), **options)
+        write(tmp_path / name, content=buffer.getvalue())
+
+    save("cmyk.jpg", rgb.convert("CMYK"))
+    save("gray.jpg", rgb.convert("L"))
+    save("gray_alpha.png", rgb.convert("LA"))
+    save("alpha.png", rgb.convert("RGBA"))
+    save("palette.png", rgb.convert("P", palette=pil.Palette.ADAPTIVE))
+    save("bits16.png", pil.fromarray(np.full((6, 5), 124 * 257, np.uint16)))
+    save("plain.bmp", rgb)
+    save("gray.bmp", rgb.convert("L"))
+    save("animated.gif", rgb, save_all=True, append_images=[other])
+    save("plain.webp", rgb, lossless=True)
+    save("tiny.png", rgb.resize((1, 1)))
+    files, _, _ = data.list_images(tmp_path)
+    dataset = views(
+        tmp_path, batch_size=1, shuffle=False, channels=channels, on_error="raise"
+    )
+    shown = quiet_pass(dataset)[0]
+    assert shown.shape == (11, 2, 2, channels)
+    luminance = 0.299 * 200 + 0.587 * 100 + 0.114 * 50
+    for file, image in zip(files, shown, strict=True):
+        is_gray = "gray" in file or "16" in file or channels == 1
+        expected = luminance if is_gray else (200, 100, 50)
+        np.testing.assert_allclose(image[0, 0], expected, atol=4, err_msg=file)
+
+
+def test_the_policies_of_this_package_see_every_image_at_its_size(tmp_path):
+    for number, size in enumerate([(9, 5), (4, 12), (20, 6), (1, 1)]):
+        write(tmp_path / f"{number}.png", np.full((*size, 3), 50 * number, np.uint8))
+    options = {"augmentation": augmentations.simclr(8), "drop_remainder": False}
+    first, again = (quiet_pass(views(tmp_path, **options)) for _ in range(2))
+    assert first[0].shape == (4, 8, 8, 3)
+    np.testing.assert_array_equal(first[0], again[0])
+
+
+def bad_files(tmp_path):
+    """Eight good images and one bad one of each kind; their names."""
+    for number, image in enumerate(numbered_images(8, size=16)):
+        write(tmp_path / f"{number}.png", image)
+    noise = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)
+    jpeg, png = tf.io.encode_jpeg(noise).numpy(), tf.io.encode_png(noise).numpy()
+    bad = {
+        "0a_truncated.jpg": jpeg[: len(jpeg) // 2],
+        "3a_truncated.png": png[:-30],
+        "5a_zero_bytes.jpg": b"",
+        "7a_text.gif": b"this is not an image",
+        # The header of an animated WebP; TensorFlow dies of a real one.
+        "9_animated.webp": b"RIFF\0\0\0\0WEBPVP8X\n\0\0\0\x02\0\0\0" + b"\0" * 30,
+    }
+    for name, content in bad.items():
+        write(tmp_path / name, content=content)
+    return list(bad)
+
+
+@pytest.mark.parametrize("cache", [{}, {"cache_encoded": True}])
+@pytest.mark.parametrize("image_size", [None, 4])
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_bad_files_are_replaced_and_named_once(tmp_path, image_size, shuffle, cache):
+    names = bad_files(tmp_path)
+    dataset = views(
+        tmp_path,
+        image_size=image_size,
+        shuffle=shuffle,
+        drop_remainder=False,
+        batch_size=3,
+        **cache,
+    )
+    for _ in range(2):
+        with pytest.warns(UserWarning) as caught:
+            view = one_pass(dataset)[0]
+        assert len(view) == 13  # the number of steps stays true
+        assert set(numbers(view)) == set(range(8))
+        (warning,) = caught
+        message = str(warning.message)
+        assert message.startswith("5 unreadable image(s)")
+        for name in names:
+            assert message.count(name) == 1
+        assert "Input is empty" in message and "animated WebP" in message
+
+
+def test_cache_of_decoded_images_drops_bad_files_once(tmp_path):
+    names = bad_files(tmp_path)
+    dataset = views(tmp_path, cache_decoded=True, batch_size=13)
+    with pytest.warns(UserWarning, match=r"5 unreadable image\(s\)") as caught:
+        first = one_pass(dataset)[0]
+    assert all(name in str(caught[0].message) for name in names)
+    second = quiet_pass(dataset)[0]
+    assert set(numbers(first)) == set(numbers(second)) == set(range(8))
+    assert not np.array_equal(first, second)
+
+
+def test_on_error_raise_names_the_file(tmp_path):
+    bad_files(tmp_path)
+    dataset = views(tmp_path, on_error="raise", shuffle=False)
+    with pytest.raises(tf.errors.OpError, match="Cannot read an image.*0a_truncated"):
+        one_pass(dataset)
+
+
+def test_on_error_raise_notices_the_last_file(folder):
+    write(folder / "z.png", content=b"")
+    dataset = views(folder, on_error="raise", shuffle=False, drop_remainder=False)
+    with pytest.raises(tf.errors.OpError, match="z.png: Input is empty"):
+        one_pass(dataset)
+
+
+def test_more_bad_files_than_good_ones_end_with_an_error(folder):
+    for number in range(12):
+        write(folder / f"bad{number}.png", content=b"")
+    with pytest.raises(tf.errors.OpError, match="More than half of the images"):
+        one_pass(views(folder))
+
+
+@pytest.mark.parametrize("cache", ["cache_encoded", "cache_decoded"])
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_caches_read_every_file_once(folder, cache, shuffle):
+    options = {"shuffle": shuffle, "batch_size": 3}
+    dataset = views(folder, **options, **{cache: True})
+    first = quiet_pass(dataset)[0]
+    for file in folder.iterdir():
+        file.unlink()
+    second = quiet_pass(dataset)[0]
+    assert set(numbers(second)) <= set(range(10)) and len(second) == 9
+    assert np.array_equal(first, second) == (not shuffle)
+
+
+def test_workers_share_the_files(folder):
+    shown = []
+    for worker in range(2):
+        context = tf.distribute.InputContext(2, worker, num_replicas_in_sync=2)
+        shown += list(numbers(quiet_pass(views(folder, input_context=context))[0]))
+    assert sorted(shown) == list(range(10))
+
+
+def test_errors_of_the_folder(tmp_path, folder):
+    nothing = tmp_path / "nothing"
+    (nothing / "below").mkdir(parents=True)
+    with pytest.raises(ValueError, match="it is empty"):
+        views(nothing)
+    write(nothing / "below" / "a.txt", content=b"text")
+    with pytest.raises(ValueError, match=r"other files only: 1 x \.txt"):
+        views(nothing)
+    with pytest.raises(ValueError, match="Did you mean '.*nothing'"):
+        views(tmp_path / "nothin")
+    with pytest.raises(ValueError, match="which is a file"):
+        views(folder / "0.png")
+    with pytest.raises(ValueError, match="larger than the data set.*10 examples"):
+        views(folder, batch_size=11)
+    with pytest.raises(ValueError, match="returned one tensor"):
+        views(folder, augmentation=lambda images: images)

@@ -1,0 +1,49 @@
+"""One small encoder and one export of it, for all tests of this folder."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_contrastive import encoders, export
+from keras_contrastive.data import load_sample
+
+
+@pytest.fixture(scope="session")
+def images():
+    """256 real images, (256, 28, 28, 1)."""
+    return load_sample()[1][0][:256]
+
+
+@pytest.fixture(scope="session")
+def make_encoder(images):
+    """A function: seed -> an encoder whose batch norms have seen the images."""
+
+    def make(seed=0, **arguments):
+        keras.utils.set_random_seed(seed)
+        encoder = encoders.resnet(
+            depth=10, width=8, **{"input_shape": (28, 28, 1), **arguments}
+        )
+        batch = images[:64].astype("float32")
+        channels = encoder.inputs[0].shape[-1]
+        for _ in range(30):
+            encoder(np.repeat(batch, channels, -1), training=True)
+        return encoder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def encoder(make_encoder):
+    return make_encoder()
+
+
+@pytest.fixture(scope="session")
+def exported(encoder, images, tmp_path_factory):
+    """The version folder of a SavedModel of `encoder`."""
+    base = tmp_path_factory.mktemp("export") / "fashion"
+    return export.to_saved_model(
+        encoder,
+        base,
+        images=images[:64],
+        metadata={"method": "none", "metrics": {"knn": np.float32(0.5)}},
+    )

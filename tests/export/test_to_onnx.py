@@ -1,0 +1,29 @@
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from keras_contrastive import export
+
+
+def test_onnx_file(encoder, images, tmp_path):
+    pytest.importorskip("tf2onnx", reason="needs tf2onnx")
+    pytest.importorskip("onnx", reason="needs onnx")
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
+    path = export.to_onnx(encoder, tmp_path)
+    assert path == tmp_path / f"{encoder.name}.onnx"
+    assert export.verify(path, encoder, images, repeats=0).passed
+    session = onnxruntime.InferenceSession(str(path))
+    (features,) = session.run(["features"], {"images": images[:3].astype("float32")})
+    expected = np.asarray(encoder(images[:3], training=False))
+    np.testing.assert_allclose(features, expected, rtol=1e-3, atol=1e-5)
+    entry = json.loads((tmp_path / "manifest.json").read_text())["artefacts"][path.name]
+    assert entry["input"]["name"] == "images" and entry["feature_dim"] == 64
+    assert sorted(x.name for x in tmp_path.iterdir()) == ["manifest.json", path.name]
+
+
+def test_without_its_packages(encoder, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    with pytest.raises(ImportError, match=r"keras-contrastive\[onnx\]"):
+        export.to_onnx(encoder, tmp_path)
