@@ -17,7 +17,7 @@ import time
 
 import keras
 import numpy as np
-from absl import app, flags
+from absl import app, flags, logging
 
 import keras_contrastive as kc
 from keras_contrastive import report
@@ -38,6 +38,7 @@ LABELS = (100, 1_000, 10_000)
 def main(argv):
     """Pre-train, compare, draw, export."""
     start = time.time()
+    logging.set_verbosity(logging.WARNING)
     output = new_folder(_OUTPUT.value)
     keras.utils.set_random_seed(_SEED.value)
     (x_train, y_train), (x_test, y_test) = kc.data.load_sample()
@@ -49,7 +50,7 @@ def main(argv):
     untrained.set_weights(encoder.get_weights())
     views = kc.data.views_from_arrays(
         x_train,
-        augmentation=kc.augmentations.simclr(size, strength=0.5, blur=0.0),
+        augmentation=new_policy(size),
         batch_size=_BATCH.value,
         seed=_SEED.value,
     )
@@ -62,7 +63,7 @@ def main(argv):
     )
     print(
         f"Pre-training a ResNet of {encoder.count_params():,} parameters with SimCLR "
-        f"on {len(x_train):,} images, {_EPOCHS.value} epochs. Ctrl-C stops and keeps it."
+        f"on {len(x_train):,} images for {_EPOCHS.value} epochs. Ctrl-C ends it."
     )
     interrupted = False
     try:
@@ -92,21 +93,22 @@ def main(argv):
         train, test = features(network, x_train[chosen], x_test)
         table["supervised network"][count] = score(train, labels, test, y_test)
 
+    print_table(table)
+
     # 3. Keep it: numbers, pictures, the servable model.
-    write_figures(output, views, rows, model, knn, (x_train, y_train), (x_test, y_test))
-    saved_model = kc.export.to_saved_model(encoder, output / "saved_model")
+    history = {**model.history.history, **knn.history}
     metrics = {
         "table": table,
         "history": {
-            k: [float(v) for v in vs] for k, vs in model.history.history.items()
+            name: [float(v) for v in values] for name, values in history.items()
         },
         "seed": _SEED.value,
         "epochs": _EPOCHS.value,
         "pretrain_seconds": pretrain_seconds,
-        "seconds": time.time() - start,
     }
     (output / "metrics.json").write_text(json.dumps(metrics, indent=1))
-    print_table(table)
+    write_figures(output, history, rows, (x_train, y_train), (x_test, y_test))
+    saved_model = kc.export.to_saved_model(encoder, output / "saved_model")
     conclude(table, output, saved_model, time.time() - start)
 
 
@@ -131,6 +133,11 @@ def new_folder(path):
 def new_encoder(input_shape):
     """Return the small ResNet that every row of the table shares."""
     return kc.encoders.resnet(depth=10, width=_WIDTH.value, input_shape=input_shape)
+
+
+def new_policy(size):
+    """Return SimCLR's policy for small images, with crops of at least a fifth."""
+    return kc.augmentations.simclr(size, strength=0.5, blur=0.0, area=(0.2, 1.0))
 
 
 def flat(images):
@@ -163,7 +170,7 @@ def train_supervised(images, labels, seconds):
     """Train the same network on labels alone, for that many seconds."""
     keras.utils.set_random_seed(_SEED.value)
     encoder = new_encoder(images.shape[1:])
-    classifier = kc.evaluation.build_classifier(encoder, 10)
+    classifier = kc.evaluation.build_classifier(encoder, num_classes=10)
     classifier.compile(
         keras.optimizers.Adam(1e-3),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -184,13 +191,13 @@ def train_supervised(images, labels, seconds):
         verbose=0,
         callbacks=[StopInTime()],
     )
-    return encoder
+    return classifier.get_layer(encoder.name)
 
 
-def write_figures(output, views, rows, model, knn, train, test):
+def write_figures(output, history, rows, train, test):
     """Write the four figures of the run."""
     (x_train, y_train), (x_test, y_test) = train, test
-    policy = kc.augmentations.simclr(x_train.shape[1], strength=0.5, blur=0.0)
+    policy = new_policy(x_train.shape[1])
     shown = x_train[:8].astype("float32")
     report.plot_views(shown, policy(shown)).savefig(output / "views.png")
     _, before = rows["untrained encoder"]
@@ -204,7 +211,6 @@ def write_figures(output, views, rows, model, knn, train, test):
         y_test[shown],
         kc.data.sample_class_names,
     ).savefig(output / "embedding.png")
-    history = {**model.history.history, **knn.history}
     report.plot_curves(history).savefig(output / "curves.png")
 
 

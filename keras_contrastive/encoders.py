@@ -7,6 +7,8 @@ functional `keras.Model` with such inputs and outputs is an encoder too.
 import keras
 from keras import layers
 
+from keras_contrastive.layers.sync_batch_normalization import SyncBatchNormalization
+
 # Blocks per stage, and whether they are bottlenecks (He et al. 2016, table 1).
 # 10 is not in the paper: one basic block per stage, for work without a GPU.
 _DEPTHS = {
@@ -147,11 +149,8 @@ def _conv_norm(x, filters, kernel, stride, conv_name, norm_name, zero_gamma=Fals
         ),
         name=conv_name,
     )(x)
-    return layers.BatchNormalization(
-        momentum=0.9,
-        epsilon=1e-5,
+    return SyncBatchNormalization(
         gamma_initializer="zeros" if zero_gamma else "ones",
-        synchronized=True,
         name=norm_name,
     )(x)
 

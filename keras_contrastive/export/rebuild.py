@@ -6,6 +6,9 @@ import keras
 import tensorflow as tf
 
 from keras_contrastive.encoder_checks import check_encoder
+from keras_contrastive.layers.sync_batch_normalization import SyncBatchNormalization
+
+_FUSED_NORM = keras.saving.get_registered_name(SyncBatchNormalization)
 
 
 def float32_encoder(model: keras.Model) -> keras.Model:
@@ -100,6 +103,10 @@ def _in_float32(config):
     if str(config.get("class_name")).endswith(("DTypePolicy", "DTypePolicyMap")):
         return "float32"
     replaced = {key: _in_float32(value) for key, value in config.items()}
+    if replaced.get("registered_name") == _FUSED_NORM:  # so that Keras alone loads it
+        replaced.update(
+            module="keras.layers", class_name="BatchNormalization", registered_name=None
+        )
     if str(replaced.get("dtype")).endswith("float16"):  # bfloat16, mixed_float16, ...
         replaced["dtype"] = "float32"
     return replaced

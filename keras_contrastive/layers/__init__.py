@@ -9,6 +9,7 @@ from keras_contrastive.layers.random_grayscale import RandomGrayscale
 from keras_contrastive.layers.random_resized_crop import RandomResizedCrop
 from keras_contrastive.layers.random_solarize import RandomSolarize
 from keras_contrastive.layers.resize_and_center_crop import ResizeAndCenterCrop
+from keras_contrastive.layers.sync_batch_normalization import SyncBatchNormalization
 from keras_contrastive.layers.views import Views
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "RandomResizedCrop",
     "RandomSolarize",
     "ResizeAndCenterCrop",
+    "SyncBatchNormalization",
     "Views",
 ]

@@ -1,5 +1,7 @@
 """The base of every method, with the project's only `train_step`."""
 
+import warnings
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -7,7 +9,10 @@ from keras import ops
 from keras_contrastive import distribute, metrics
 from keras_contrastive.callbacks.bind_schedules import BindSchedules
 from keras_contrastive.callbacks.momentum_update import MomentumUpdate
-from keras_contrastive.encoder_checks import check_encoder
+from keras_contrastive.encoder_checks import (
+    check_encoder,
+    unsynchronized_batch_norms,
+)
 from keras_contrastive.layers.momentum_target import MomentumTarget
 from keras_contrastive.layers.online_probe import OnlineProbe
 from keras_contrastive.layers.views import Views
@@ -77,6 +82,7 @@ class ContrastiveModel(keras.Model):
     ):
         super().__init__(**kwargs)
         check_encoder(encoder)
+        _warn_about_batch_norm(encoder)
         self.encoder = encoder
         feature_shape = encoder.output_shape
         projector = projector or self.default_projector(feature_shape[-1])
@@ -393,6 +399,18 @@ class ContrastiveModel(keras.Model):
         """Compile as the saved model was, with the optimizer's variables."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
+
+
+def _warn_about_batch_norm(encoder):
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    layers = unsynchronized_batch_norms(encoder) if replicas > 1 else []
+    if layers:
+        warnings.warn(
+            f"{len(layers)} batch norm layers of the encoder, such as {layers[0]!r}, "
+            f"see only their replica's share of the batch: results will depend on the "
+            "number of replicas. Build them with synchronized=True.",
+            stacklevel=3,
+        )
 
 
 def _build(layer, input_shape):

@@ -1,0 +1,244 @@
+"""One clear sentence for everything that a user can get wrong."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from helpers import METHODS, arrays, build, dataset, head, sgd, tiny_encoder
+
+import keras_contrastive as kc
+
+ALL = pytest.mark.parametrize("name", METHODS)
+(V_1, V_2), LABELS = arrays(16)
+
+
+def data(elements, batch=8):
+    return tf.data.Dataset.from_tensor_slices(elements).batch(
+        batch, drop_remainder=True
+    )
+
+
+def compiled(name="simclr", **kwargs):
+    model = build(name, **kwargs)
+    model.compile(sgd())
+    return model
+
+
+def refused(model, elements, match, batch=8, **kwargs):
+    """`fit` raises before a weight has moved."""
+    before = [np.array(w) for w in model.weights if "int" not in w.dtype]
+    with pytest.raises(ValueError, match=match):
+        model.fit(data(elements, batch), verbose=0, **kwargs)
+    after = [np.array(w) for w in model.weights if "int" not in w.dtype]
+    for a, b in zip(before, after, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@ALL
+def test_bare_pair(name):
+    refused(compiled(name), (V_1, V_2), "bare pair.*Yield")
+
+
+@ALL
+def test_one_view(name):
+    refused(compiled(name), (V_1, LABELS), "one tensor.*Make two views")
+    refused(compiled(name), ((V_1,), LABELS), "1 view")
+
+
+@pytest.mark.parametrize("name", ["simclr", "supcon", "byol"])
+def test_too_many_views(name):
+    words = f"{type(build(name)).__name__} takes 2 views.*3 views"
+    refused(compiled(name), ((V_1, V_2, V_1), LABELS), words)
+
+
+def test_sce_takes_multi_crop():
+    encoder = tiny_encoder(None)
+    model = kc.SCE(encoder, head(), queue_size=16, symmetric=True)
+    model.compile(sgd())
+    views = (V_1, V_2, V_1[:, :6, :6], V_2[:, 2:, 2:])
+    history = model.fit(data((views, LABELS)), verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    pairs = model.forward(views, training=False)["pairs"]
+    assert len(pairs) == 2 * 3  # globals x (crops - 1)
+
+
+@ALL
+def test_views_of_different_shapes(name):
+    refused(
+        compiled(name), ((V_1, V_2[:, :6]), LABELS), r"input shape .*\(8, 6, 8, 3\)"
+    )
+    model = METHODS[name](tiny_encoder(None))
+    model.compile(sgd())
+    refused(model, ((V_1, V_2[:, :6]), LABELS), "of one shape.*same crop size")
+
+
+@ALL
+def test_batch_of_one(name):
+    refused(compiled(name), ((V_1, V_2), LABELS), "batch of 1", batch=1)
+
+
+def test_last_batch_of_one_stops_with_a_sentence():
+    odd = ((V_1[:9], V_2[:9]), LABELS[:9])
+    views = tf.data.Dataset.from_tensor_slices(odd).batch(8)
+    with pytest.raises(ValueError, match="batch of 1 example.*drop_remainder"):
+        compiled().fit(views, verbose=0)
+
+
+@ALL
+@pytest.mark.parametrize("bad", ["nan", "inf", "range", "empty"])
+def test_bad_pixels(name, bad):
+    view = V_1.copy()
+    if bad == "range":
+        refused(compiled(name), ((V_1 / 255, V_2 / 255), LABELS), "maximum is <= 1")
+    elif bad == "empty":
+        with pytest.raises(ValueError, match="empty array"):
+            compiled(name).fit((V_1[:0], V_2[:0]), LABELS[:0], verbose=0)
+    else:
+        view[3, 0, 0, 0] = float(bad)
+        refused(compiled(name), ((view, V_2), LABELS), "NaN or infinite")
+        with pytest.raises(ValueError, match="NaN or infinite"):
+            compiled(name).fit((view, V_2), LABELS, batch_size=8, verbose=0)
+
+
+def test_checks_do_not_consume_the_dataset():
+    """A shuffled dataset that `fit` has checked yields what it would have yielded."""
+
+    def shuffled():
+        numbers = tf.data.Dataset.range(16).shuffle(16, seed=1)
+        return numbers.map(
+            lambda i: ((tf.gather(V_1, i), tf.gather(V_2, i)), tf.gather(LABELS, i))
+        ).batch(8, drop_remainder=True)
+
+    seen = []
+
+    class Spy(kc.SimCLR):
+        def train_step(self, data):
+            tf.py_function(lambda y: seen.append(y.numpy().tolist()), [data[1]], [])
+            return super().train_step(data)
+
+    keras.utils.set_random_seed(0)
+    model = Spy(tiny_encoder(), head())
+    model.compile(sgd())
+    tf.random.set_seed(3)
+    model.fit(shuffled(), epochs=1, verbose=0)
+    tf.random.set_seed(3)
+    assert seen == [y.numpy().tolist() for _, y in shuffled()]
+
+
+@ALL
+def test_bad_encoder(name):
+    with pytest.raises((TypeError, ValueError), match="keras.Model"):
+        METHODS[name]("resnet50")
+    images = keras.Input((8, 8, 3))
+    no_pooling = keras.Model(images, keras.layers.Conv2D(4, 3)(images))
+    with pytest.raises(ValueError, match="GlobalAveragePooling2D"):
+        METHODS[name](no_pooling)
+
+
+def test_supcon_labels():
+    refused(compiled("supcon"), ((V_1, V_2),), "learns from labels.*no labels")
+    refused(
+        compiled("supcon"), ((V_1, V_2), LABELS.astype("float32")), "integer class ids"
+    )
+    one_hot = np.eye(4, dtype="int64")[LABELS]
+    refused(compiled("supcon"), ((V_1, V_2), one_hot), "argmax")
+    refused(compiled("supcon"), ((V_1, V_2), LABELS * 0 - 1), "unlabelled")
+
+
+def test_probe_needs_labels_and_ignores_unlabelled():
+    refused(compiled(num_classes=4), ((V_1, V_2),), "online probe learns from labels")
+    model = compiled(num_classes=4)
+    model.fit(data(((V_1, V_2), LABELS * 0 - 1)), verbose=0)
+    assert np.all(model.probe.classifier.get_weights()[1] == 0)
+
+
+def test_label_ids_beyond_float32_stay_apart():
+    labels = LABELS + 2**24
+    expected = compiled("supcon").fit(data(((V_1, V_2), LABELS)), verbose=0).history
+    actual = compiled("supcon").fit(data(((V_1, V_2), labels)), verbose=0).history
+    assert actual["loss"] == expected["loss"]
+
+
+@pytest.mark.parametrize(
+    ("make", "match"),
+    [
+        (lambda e: kc.SimCLR(e, temperature=0), "`temperature`.*0"),
+        (lambda e: kc.SupCon(e, temperature=-1), "`temperature`.*-1"),
+        (lambda e: kc.SupCon(e, classification_weight=1.0), "`num_classes`"),
+        (lambda e: kc.SCE(e, target_temperature=0), "`target_temperature`"),
+        (lambda e: kc.SCE(e, coefficient=1.5), "`coefficient`.*1.5"),
+        (lambda e: kc.SCE(e, self_logit="none"), "`self_logit`"),
+        (lambda e: kc.SimCLR(e, num_classes=1), "`num_classes`"),
+        (lambda e: kc.callbacks.MomentumUpdate(1.5), "`start`.*1.5"),
+        (lambda e: kc.callbacks.MomentumUpdate(0.9, -1), "`end`.*-1"),
+        (lambda e: kc.callbacks.MomentumUpdate(schedule="linear"), "`schedule`"),
+    ],
+)
+def test_bad_arguments(make, match):
+    with pytest.raises(ValueError, match=match):
+        make(tiny_encoder())
+
+
+def test_batch_that_replicas_cannot_share(strategy_of):
+    with strategy_of(3).scope():
+        model = compiled()
+    with pytest.raises(ValueError, match="3 replicas can share equally.*8"):
+        model.fit(dataset(), verbose=0)
+
+
+def test_momentum_update_without_target():
+    with pytest.raises(ValueError, match="target network.*SimCLR"):
+        compiled().fit(dataset(), verbose=0, callbacks=[kc.callbacks.MomentumUpdate()])
+
+
+def test_metrics_of_compile_are_refused():
+    with pytest.raises(ValueError, match="KNNEvaluation"):
+        build("simclr").compile(sgd(), metrics=["accuracy"])
+
+
+def test_recipe_needs_the_length_of_the_run():
+    model = build("simclr")
+    model.compile()
+    endless = dataset().repeat()
+    with pytest.raises(ValueError, match="steps_per_epoch"):
+        model.fit(endless.filter(lambda *_: True), verbose=0)
+
+
+def test_unsynchronized_batch_norm_warns_once(strategy_of):
+    images = keras.Input((8, 8, 3))
+    x = keras.layers.BatchNormalization()(images)
+    encoder = keras.Model(images, keras.layers.GlobalAveragePooling2D()(x))
+    with strategy_of(2).scope(), pytest.warns(UserWarning, match="synchronized=True"):
+        kc.SimCLR(encoder, head())
+
+
+def test_nan_loss_names_step_and_checkpoint(tmp_path):
+    checkpoint = kc.callbacks.Checkpoint(tmp_path / "run.weights.h5")
+    model = compiled()
+    model.fit(dataset(), verbose=0, callbacks=[checkpoint])
+    model.encoder.layers[2].kernel.assign(
+        np.full(model.encoder.layers[2].kernel.shape, np.nan)
+    )
+    monitor = kc.callbacks.CollapseMonitor(checkpoint=checkpoint)
+    with pytest.raises(FloatingPointError, match="nan at step 8.*run.weights.h5"):
+        model.fit(dataset(), verbose=0, callbacks=[monitor])
+
+
+def test_other_backend_is_refused_at_import():
+    import subprocess
+    import sys
+
+    code = "import keras_contrastive"
+    run = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, types\n"
+            "import keras\nkeras.backend.backend = lambda: 'jax'\n" + code,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode != 0
+    assert "KERAS_BACKEND=tensorflow" in run.stderr
