@@ -15,8 +15,8 @@ class CollapseMonitor(keras.callbacks.Callback):
     epoch. A loss that is NaN or infinite is noticed within `check_every` steps.
 
     Args:
-        min_ratio: Share of the healthy deviation below which it counts as collapse. Heads
-            without batch norm at the end are healthy from about 0.3 on.
+        min_ratio: Share of the healthy deviation below which it counts as collapse.
+            BYOL without a last batch norm is healthy from about 0.3 on.
         patience: Epochs in a row that must be below; training may begin low.
         stop: Whether training stops on collapse, instead of a warning.
         stop_on_nan: Whether training stops on a NaN or infinite loss with an error
@@ -85,9 +85,9 @@ class CollapseMonitor(keras.callbacks.Callback):
         message = (
             f"The embeddings of {type(self.model).__name__} have collapsed: their "
             f"standard deviation is {deviation:.4f} after epoch {epoch + 1}; healthy "
-            f"is about {1 / math.sqrt(self.model.embedding_dim):.4f}. Lower the learning "
-            "rate, check that the predictor and its batch norm are there, and that the "
-            "two views differ."
+            f"is about {1 / math.sqrt(self.model.embedding_dim):.4f}. Lower the "
+            "learning rate, check that the predictor and its batch norm are there, and "
+            "that the two views differ."
         )
         if self.stop:
             self.model.stop_training = True

@@ -27,7 +27,6 @@ class SyncBatchNormalization(keras.layers.BatchNormalization):
         **kwargs: Arguments of `keras.layers.BatchNormalization`.
 
     Example:
-
         x = kc.layers.SyncBatchNormalization()(x)
     """
 

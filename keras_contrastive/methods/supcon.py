@@ -16,7 +16,7 @@ class SupCon(ContrastiveModel):
     With P(i) the other embeddings of the class of i, the loss of an anchor is the mean
     over its positives outside the logarithm (equation 2, L_out):
 
-    `l_i = -1/|P(i)| sum_{p in P(i)} log(exp(z_i.z_p / t) / sum_{a != i} exp(z_i.z_a / t))`
+    `l_i = -1/|P(i)| sum_{p in P(i)} log(exp(z_i.z_p/t) / sum_{a != i} exp(z_i.z_a/t))`
 
     With `classification_weight` w > 0 a classifier over the features is trained
     jointly: `loss = SupCon + w * cross-entropy`.
@@ -64,7 +64,7 @@ class SupCon(ContrastiveModel):
         if not classification_weight >= 0 or (joint and not num_classes):
             raise ValueError(
                 "`classification_weight` must be >= 0 and needs `num_classes`. "
-                f"Received: classification_weight={classification_weight}, {num_classes=}"
+                f"Received: {classification_weight=}, {num_classes=}"
             )
         super().__init__(
             encoder,

@@ -21,7 +21,8 @@ import keras_contrastive as kc
 name, folder, kill = sys.argv[1], sys.argv[2], sys.argv[3] == "kill"
 (images, _), labels = arrays(32)
 views = kc.data.views_from_arrays(
-    images, labels, augmentation=kc.augmentations.simclr(8, blur=0.0), batch_size=8, seed=1
+    images, labels, augmentation=kc.augmentations.simclr(8, blur=0.0),
+    batch_size=8, seed=1,
 )
 model = build(name, num_classes=4)
 model.compile(keras.optimizers.SGD(

@@ -1,0 +1,71 @@
+"""The quickstart, small: it runs, and says what is wrong before it begins."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+EXAMPLES = pathlib.Path(__file__).parent.parent.parent / "examples"
+
+
+def start(cwd, *flags):
+    command = [sys.executable, EXAMPLES / "quickstart.py", *flags]
+    return subprocess.Popen(
+        command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+SMALL = ("--width=4", "--images=600", "--batch_size=64", "--supervised_seconds=2")
+
+
+def test_small_run_writes_everything(tmp_path):
+    (tmp_path / "runs" / "quickstart").mkdir(parents=True)
+    run = start(tmp_path, *SMALL, "--epochs=2")
+    out, err = run.communicate()
+    assert run.returncode == 0, err[-3000:]
+    folder = tmp_path / "runs" / "quickstart-2"
+    for name in ("views", "neighbors", "embedding", "curves"):
+        assert (folder / f"{name}.png").stat().st_size > 5_000
+    assert (folder / "encoder.keras").exists()
+    assert (folder / "saved_model" / "1" / "saved_model.pb").exists()
+    table = json.loads((folder / "metrics.json").read_text())["table"]
+    rows = ["raw pixels", "untrained encoder", "pre-trained encoder"]
+    assert list(table) == [*rows, "supervised network"]
+    for scores in table.values():
+        assert 20 < scores["100"]["linear"] < 100  # chance is 10
+    assert table["supervised network"] != table["untrained encoder"]
+    assert "Learned without a label" in out and "Next:" in out
+
+
+def test_folder_with_another_run_is_refused_at_once(tmp_path):
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "metrics.json").touch()
+    run = start(tmp_path, "--output=old")
+    _, err = run.communicate()
+    assert run.returncode != 0
+    assert "old holds another run" in err
+
+
+def test_folder_that_cannot_be_made_is_refused_at_once(tmp_path):
+    (tmp_path / "file").touch()
+    run = start(tmp_path, "--output=file/run")
+    _, err = run.communicate()
+    assert run.returncode != 0
+    assert "Cannot write to file/run" in err
+
+
+def test_ctrl_c_keeps_what_was_trained(tmp_path):
+    run = start(tmp_path, *SMALL, "--epochs=500", "--output=run")
+    os.set_blocking(run.stdout.fileno(), False)
+    seen, end = "", time.time() + 300
+    while "Epoch 2/" not in seen and run.poll() is None and time.time() < end:
+        seen += run.stdout.read() or ""
+        time.sleep(0.2)
+    run.send_signal(signal.SIGINT)
+    os.set_blocking(run.stdout.fileno(), True)
+    _, err = run.communicate()
+    assert "Interrupted" in err and "run/encoder.keras" in err, err[-3000:]
+    assert (tmp_path / "run" / "encoder.keras").exists()
