@@ -63,7 +63,9 @@ def main(argv):
     )
     model = kc.SimCLR(encoder, temperature=0.2)
     model.compile(
-        keras.optimizers.Adam(kc.optimizers.WarmupCosine(2e-3, warmup_epochs=1))
+        kc.optimizers.CoupledSGD(
+            kc.optimizers.WarmupCosine(0.1, warmup_epochs=1), weight_decay=5e-4
+        )
     )
     held_out = len(x_train) // 5
     knn = kc.callbacks.KNNEvaluation(
@@ -165,7 +167,7 @@ def new_encoder(input_shape):
 
 def new_policy(size):
     """Return SimCLR's policy for small images, with crops of at least a fifth."""
-    return kc.augmentations.simclr(size, strength=0.5, blur=0.0, area=(0.2, 1.0))
+    return kc.augmentations.simclr(size, blur=0.0, area=(0.2, 1.0))
 
 
 def flat(images):
