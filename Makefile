@@ -14,7 +14,7 @@ RUN := $(ENV)/bin/python
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo   - set up .venv, then pre-train an encoder on bundled images (about 5 minutes)"
+	@echo "make demo   - set up .venv, then pre-train an encoder on bundled images (about 6 minutes)"
 	@echo "make test   - set up .venv, then run the whole test suite (under 15 minutes)"
 	@echo "make format - format and lint with ruff"
 	@echo "make clean  - remove .venv and build products; runs/ stays"
