@@ -86,9 +86,7 @@ class Checkpoint(keras.callbacks.Callback):
                 f"{ {k: found.get(k) for k in different} }. Build the model as it was, "
                 "or give another `path`."
             )
-        if not self.model.optimizer.built:
-            with self.model.distribute_strategy.scope():
-                self.model.optimizer.build(self.model.trainable_variables)
+        self.model.build_optimizer()
         self.model.load_weights(self.path)
         return epoch
 

@@ -327,6 +327,10 @@ class ContrastiveModel(keras.Model):
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # Everything is built but the optimizer. Keras would draw a batch here, which
         # changes the order of a shuffled dataset and fails on several machines.
+        self.build_optimizer()
+
+    def build_optimizer(self) -> None:
+        """Create the optimizer's variables, if it has none yet."""
         if not self.optimizer.built:
             with self.distribute_strategy.scope():
                 self.optimizer.build(self.trainable_variables)

@@ -204,10 +204,8 @@ def test_target_equals_a_plain_loop(name, steps_per_execution, replicas, strateg
     plain.compile(sgd(), momentum_update=kc.callbacks.MomentumUpdate(1.0, 1.0))
     target = [np.array(v, "float64") for v in parameters(plain)]
     for k, batch in enumerate([*dataset(), *dataset()]):
-        frozen = [np.array(v) for v in plain.target.trainable_variables]
         for variable, value in zip(target_parameters(plain), target, strict=True):
             variable.assign(value)
-        del frozen
         plain.train_on_batch(*batch)
         tau = 1 - (1 - 0.9) * (np.cos(np.pi * k / 8) + 1) / 2
         target = [
