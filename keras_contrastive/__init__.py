@@ -21,6 +21,7 @@ from keras_contrastive import (  # noqa: E402
     losses,
     optimizers,
     recipes,
+    zoo,
 )
 from keras_contrastive._version import __version__  # noqa: E402
 from keras_contrastive.methods import (  # noqa: E402
@@ -29,6 +30,11 @@ from keras_contrastive.methods import (  # noqa: E402
     ContrastiveModel,
     SimCLR,
     SupCon,
+)
+from keras_contrastive.zoo import (  # noqa: E402
+    from_preset,
+    list_presets,
+    save_to_preset,
 )
 
 __all__ = [
@@ -44,8 +50,12 @@ __all__ = [
     "encoders",
     "evaluation",
     "export",
+    "from_preset",
     "layers",
+    "list_presets",
     "losses",
     "optimizers",
     "recipes",
+    "save_to_preset",
+    "zoo",
 ]

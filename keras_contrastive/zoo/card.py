@@ -1,0 +1,135 @@
+"""What people read about presets: the card of one, the table of all."""
+
+from keras_contrastive.evaluation.few_label_result import FewLabelResult
+
+_FACTS = {  # key of metadata.json: what the card calls it
+    "method": "Method",
+    "architecture": "Architecture",
+    "preprocessing": "Preprocessing",
+    "data": "Pre-training data",
+    "epochs": "Epochs",
+    "batch_size": "Batch size",
+    "seed": "Seed",
+    "augmentation": "Augmentation",
+    "command": "Command",
+    "commit": "Commit",
+    "hardware": "Hardware",
+    "minutes": "Minutes",
+    "licence": "Licence",
+}
+_WRITTEN = ("name", "input", "feature_dim", "params", "weights_dtype", "created")
+_NOT_FACTS = (*_WRITTEN, "format", "format_version", "versions", "files")
+
+_FEW_LABELS = {  # measure and share of the labels: heading of the table
+    ("linear", 0.1): "10 % linear",
+    ("linear", 0.01): "1 % linear",
+    ("fine-tuned", 0.01): "1 % fine-tuned",
+    ("from scratch", 0.01): "1 % from scratch",
+}
+
+
+def card(metadata: dict, metrics: dict) -> str:
+    """Return the README.md of a preset, in Markdown.
+
+    Args:
+        metadata: Content of `metadata.json`.
+        metrics: Content of `metrics.json`.
+
+    Returns:
+        The text.
+    """
+    shape = " x ".join(str(x or "any") for x in metadata["input"]["shape"])
+    facts = [f"| {label} | {_text(metadata.get(k))} |" for k, label in _FACTS.items()]
+    facts += [
+        f"| {key} | {_text(value)} |"
+        for key, value in metadata.items()
+        if key not in _FACTS and key not in _NOT_FACTS
+    ]
+    versions = ", ".join(f"{k} {v}" for k, v in metadata["versions"].items())
+    parts = [
+        f"# {metadata['name']}",
+        "An image encoder of keras_contrastive: images to features, for a classifier "
+        "on top, search or clustering. It has no classes of its own.",
+        "```python\nimport keras_contrastive as kc\n\n"
+        f'encoder = kc.from_preset("{metadata["name"]}")\n```',
+        f"- Input: images of {shape} with values in [0, 255], of any dtype\n"
+        f"- Output: {metadata['feature_dim']} features per image, float32\n"
+        f"- Parameters: {metadata['params']:,}, kernels stored as "
+        f"{metadata['weights_dtype']}",
+        "## Where it comes from",
+        "\n".join(["| | |", "|---|---|", *facts]),
+        f"Saved {metadata['created']} with {versions}.",
+        "## Numbers",
+        *(list(_numbers(metrics)) or ["None recorded."]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _numbers(metrics):
+    """A section for each data set: its numbers, then the protocol that made them."""
+    for dataset, found in metrics.items():
+        name = "the bundled sample" if dataset == "sample" else f"`{dataset}`"
+        numbers = {k: v for k, v in found.items() if isinstance(v, int | float)}
+        rows = [f"| {key} | {_percent(value)} |" for key, value in numbers.items()]
+        yield f"On {name}, in % of its test images:"
+        yield "\n".join(["| | |", "|---|---|", *rows])
+        protocol = found.get("protocol", {})
+        if protocol:
+            yield "\n".join(f"- {key}: {_text(x)}" for key, x in protocol.items())
+        if "few_labels" in found:
+            few = FewLabelResult(**found["few_labels"])
+            yield "With few labels, mean and deviation of the draws of labels:"
+            yield f"```\n{few}\n```"
+            yield "\n".join(f"- {k}: {_text(x)}" for k, x in few.protocol.items())
+
+
+def table(presets: list[tuple[dict, dict]]) -> str:
+    """Return the Markdown table of presets that README shows.
+
+    Args:
+        presets: `(metadata, metrics)` of each.
+
+    Returns:
+        The table; a sentence when there are no presets.
+    """
+    if not presets:
+        return "No presets are shipped yet."
+    headings = ["preset", "images", "params", "data", "kNN", "linear"]
+    headings += [*_FEW_LABELS.values(), "sample kNN", "sample linear"]
+    lines = [f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
+    for metadata, metrics in presets:
+        own = next((v for k, v in metrics.items() if k != "sample"), {})
+        sample = metrics.get("sample", {})
+        cells = [
+            f"`{metadata['name']}`",
+            "x".join(str(x or "any") for x in metadata["input"]["shape"]),
+            f"{metadata['params'] / 1e6:.2f} M",
+            _text(metadata.get("data")),
+            *(_percent(own.get(key)) for key in ("knn", "linear")),
+            *(_percent(_few(own, *key)) for key in _FEW_LABELS),
+            *(_percent(sample.get(key)) for key in ("knn", "linear")),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _few(found, measure, fraction):
+    """The mean accuracy with few labels, if it was measured."""
+    try:
+        return FewLabelResult(**found["few_labels"]).mean(measure, fraction)
+    except KeyError:
+        return None
+
+
+def _percent(fraction):
+    return "-" if fraction is None else f"{100 * fraction:.1f}"
+
+
+def _text(value):
+    if value is None:
+        return "not stated"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_text(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_text(item) for item in value)
+    return str(value).replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,129 @@
+"""The two numbers of an encoder, by one protocol for the zoo and for its checks."""
+
+import tensorflow as tf
+
+from keras_contrastive.data.decoding import resize_and_crop
+from keras_contrastive.data.sample import load_sample
+from keras_contrastive.evaluation import (
+    extract_features,
+    knn_accuracy,
+    linear_probe,
+)
+
+SAMPLE = "sample"
+_K, _TEMPERATURE = 20, 0.1
+# Half of linear_probe's default: 60,000 x 128 features take under a minute on 2 cores.
+_CANDIDATES = (1e-3, 1e-2, 1e-1, 1.0)
+# Enough to tell encoders apart, and small enough to be tested for every preset.
+_SAMPLE_TRAIN = 2000
+
+
+def measure(encoder, dataset: str = SAMPLE, data_dir=None) -> dict:
+    """Measure kNN and linear accuracy of an encoder's features.
+
+    These are the numbers in a preset's `metrics.json`, and `kc.zoo.verify` calls the
+    same function. `"sample"` needs nothing but the package: the first 2,000 training
+    and all 2,000 test images of `kc.data.load_sample()`. Any other data set is read
+    through TensorFlow Datasets, whole, if it is prepared; nothing is downloaded.
+    Images are resized to the encoder's input, gray is repeated as colour and colour
+    becomes luminance where the encoder needs it.
+
+    Args:
+        encoder: A functional `keras.Model` from images in [0, 255] to `(batch, dim)`,
+            or a `ContrastiveModel`.
+        dataset: `"sample"`, or a name such as `"fashion_mnist"`, with the splits
+            train and test (or validation).
+        data_dir: Where prepared data sets lie; by default the environment variable
+            `TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
+
+    Returns:
+        `{"knn": fraction, "linear": fraction, "protocol": {...}}`: accuracies in
+        [0, 1] on the test images, and how they were made, in words.
+
+    Raises:
+        LookupError: The data set is not prepared where it was looked for.
+        ValueError: It has no images, labels or test split.
+        ImportError: scikit-learn is missing.
+
+    Example:
+    >>> kc.zoo.measure(kc.encoders.resnet(depth=10, width=4))["protocol"]["knn"]
+    'cosine, k=20, temperature=0.1'
+    """
+    encoder = getattr(encoder, "encoder", encoder)
+    if dataset == SAMPLE:
+        (x_train, y_train), (x_test, y_test) = load_sample()
+        arrays = (x_train[:_SAMPLE_TRAIN], y_train[:_SAMPLE_TRAIN]), (x_test, y_test)
+        parts = [tf.data.Dataset.from_tensor_slices(pair) for pair in arrays]
+    else:
+        parts = _prepared(dataset, data_dir)
+    train, test = (
+        extract_features(
+            encoder, part.map(_fitting(encoder), tf.data.AUTOTUNE).batch(256)
+        )
+        for part in parts
+    )
+    both = *train, *test
+    return {
+        "knn": knn_accuracy(*both, k=_K, temperature=_TEMPERATURE),
+        "linear": linear_probe(*both, candidates=_CANDIDATES),
+        "protocol": {
+            "features": "encoder output, inference mode, float32; images resized "
+            "(bilinear, antialiased) and gray or colour as the encoder's input",
+            "knn": f"cosine, k={_K}, temperature={_TEMPERATURE}",
+            "linear": f"kc.evaluation.linear_probe, candidates={_CANDIDATES}",
+            "train_images": len(train[0]),
+            "test_images": len(test[0]),
+        },
+    }
+
+
+def _prepared(name, data_dir):
+    """The train and test part of a data set of TFDS that is on this machine."""
+    import tensorflow_datasets as tfds
+
+    folder = data_dir or tfds.core.constants.DATA_DIR
+    try:
+        builder = tfds.builder(name, data_dir=data_dir)
+        found = builder.is_prepared()
+    except (tfds.core.DatasetNotFoundError, AssertionError, ValueError) as error:
+        found, reason = False, str(error).split("\n")[0]
+    else:
+        reason = "nothing is downloaded here"
+    if not found:
+        raise LookupError(
+            f"The data set {name!r} is not prepared in '{folder}' ({reason}). Prepare "
+            "it with TensorFlow Datasets, or say where it is with data_dir= or "
+            "TFDS_DATA_DIR."
+        )
+    splits = builder.info.splits
+    test = "test" if "test" in splits else "validation"
+    if not {"train", test} <= {*splits} or not {"image", "label"} <= {
+        *builder.info.features
+    }:
+        raise ValueError(
+            "`dataset` must have the splits train and test (or validation), and the "
+            f"features image and label. Received: {name!r} with {sorted(splits)} and "
+            f"{sorted(builder.info.features)}"
+        )
+    return [
+        builder.as_dataset(split=split, shuffle_files=False).map(
+            lambda example: (example["image"], example["label"])
+        )
+        for split in ("train", test)
+    ]
+
+
+def _fitting(encoder):
+    """A function that makes an image fit the input of `encoder`."""
+    *size, channels = encoder.inputs[0].shape[1:]
+
+    def fit(image, label):
+        if channels == 3 and image.shape[-1] == 1:
+            image = tf.image.grayscale_to_rgb(image)
+        elif channels == 1 and image.shape[-1] == 3:
+            image = tf.image.rgb_to_grayscale(image)
+        if None not in size:
+            image = resize_and_crop(image, tuple(size))
+        return image, label
+
+    return fit

@@ -1,0 +1,82 @@
+import importlib
+import pathlib
+import types
+
+import pytest
+
+import keras_contrastive as kc
+from keras_contrastive.zoo import readme, registry
+
+README = pathlib.Path(__file__).parents[2] / "README.md"
+
+
+@pytest.fixture
+def run(capsys):
+    """A function: command line -> exit status, stdout, stderr."""
+    main = importlib.import_module("keras_contrastive.zoo.__main__")
+
+    def call(*argv, data_dir=None, write=None):
+        values = types.SimpleNamespace(data_dir=data_dir, write=write)
+        status = main.run(["zoo", *argv], values)
+        return status, *capsys.readouterr()
+
+    return call
+
+
+def test_commands(shipped, run, tmp_path):
+    assert run("list") == (0, "simclr_tiny\n", "")
+    assert run("show", "simclr_tiny")[1].startswith("# simclr_tiny\n")
+    status, out, _ = run("table")
+    assert status == 0
+    about = "| `simclr_tiny` | 28x28x1 | 0.02 M | fashion_mnist |"
+    assert f"{about} 80.0 | 90.0 | - | 75.0 | - | - |" in out
+    page = tmp_path / "README.md"
+    page.write_text(f"a\n{readme.BEGIN}\nold\n{readme.END}\nb\n")
+    assert run("table", write=str(page)) == (0, "", "")
+    assert page.read_text() == f"a\n{readme.BEGIN}\n\n{out}\n{readme.END}\nb\n"
+    status, out, _ = run("verify", data_dir=str(tmp_path))
+    assert status == 0 and "passed" in out
+    (shipped / "README.md").write_text("changed")
+    assert run("show", "simclr_tiny")[0] == 1
+    status, out, _ = run("register")  # it refuses what is damaged
+    assert status == 1 and not out
+
+
+def test_errors_are_sentences(run):
+    status, out, err = run("show", "no_such_preset")
+    assert status == 1 and not out and err.startswith("error: A preset is the name of")
+    for argv in ([], ["--help"], ["shwo"]):
+        status, _, err = run(*argv)
+        assert status == 1 and "verify [NAME]" in err
+
+
+def test_a_readme_needs_both_markers():
+    for text in ("", readme.BEGIN, readme.END + readme.BEGIN):
+        with pytest.raises(ValueError, match="must have the lines"):
+            readme.with_table(text, "table")
+
+
+def test_readme_shows_the_table():
+    text = README.read_text(encoding="utf-8")
+    if not kc.list_presets() and readme.BEGIN not in text:
+        return  # nothing to show yet
+    assert readme.with_table(text, kc.zoo.table()) == text, (
+        "python -m keras_contrastive.zoo table --write=README.md"
+    )
+
+
+def test_what_ships_is_registered_and_small():
+    folders = {x.name for x in registry.PRESETS.glob("*") if x.is_dir()}
+    assert folders == set(kc.list_presets())
+    if folders:
+        package_data = (README.parent / "setup.cfg").read_text()
+        assert "zoo/registry.json" in package_data and "zoo/presets/" in package_data
+    size = 0
+    for name in folders:
+        about = kc.zoo.describe(name)  # checks every file
+        assert about["name"] == name and about["weights_dtype"] == "float16"
+        for key in ("method", "data", "epochs", "seed", "command", "commit", "licence"):
+            assert about[key] is not None, (name, key)
+        assert {"sample"} < set(about["metrics"]), name
+        size += sum(x.stat().st_size for x in (registry.PRESETS / name).iterdir())
+    assert size <= 45e6

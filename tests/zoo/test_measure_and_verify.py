@@ -1,0 +1,137 @@
+import json
+import types
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_contrastive as kc
+from keras_contrastive.zoo.measure import _fitting
+
+
+class FakeBuilder:
+    """A prepared data set of TFDS: the first rows of the bundled sample."""
+
+    def __init__(self, parts=("train", "test"), features=("image", "label", "id")):
+        self.info = types.SimpleNamespace(
+            splits=dict.fromkeys(parts), features=dict.fromkeys(features)
+        )
+
+    def is_prepared(self):
+        return True
+
+    def as_dataset(self, split, shuffle_files):
+        assert not shuffle_files
+        images, labels = kc.data.load_sample()[split != "train"]
+        rows = {"image": images[:200], "label": labels[:200], "id": labels[:200]}
+        return tf.data.Dataset.from_tensor_slices(rows)
+
+
+@pytest.fixture
+def tfds_has(monkeypatch):
+    """A function: makes TFDS give that builder by any name."""
+
+    def put(builder):
+        monkeypatch.setattr("tensorflow_datasets.builder", lambda *_, **__: builder)
+
+    return put
+
+
+def test_measure_is_knn_and_linear_of_the_features(encoder, saved):
+    (x_train, y_train), (x_test, y_test) = kc.data.load_sample()
+    train = kc.evaluation.extract_features(encoder, x_train[:2000])
+    both = (
+        train,
+        y_train[:2000],
+        kc.evaluation.extract_features(encoder, x_test),
+        y_test,
+    )
+    found = kc.zoo.describe(saved)["metrics"]["sample"]
+    assert found["knn"] == kc.evaluation.knn_accuracy(*both, k=20, temperature=0.1)
+    linear = kc.evaluation.linear_probe(*both, candidates=(1e-3, 1e-2, 1e-1, 1.0))
+    assert found["linear"] == pytest.approx(linear, abs=1e-3)
+    assert 0.3 < found["knn"] < 0.9 and 0.3 < found["linear"] < 0.9
+    assert found["protocol"]["train_images"] == 2000
+    assert found["protocol"]["test_images"] == 2000
+
+
+@pytest.mark.parametrize("channels, size", [(1, 28), (3, 32), (3, None), (1, 14)])
+def test_images_are_made_to_fit_the_encoder(channels, size):
+    encoder = kc.encoders.resnet(10, 1, input_shape=(size, size, channels))
+    image = kc.data.load_sample()[0][0][0]
+    fitted, label = _fitting(encoder)(tf.constant(image), 3)
+    side = size or 28
+    assert fitted.shape == (side, side, channels) and fitted.dtype == "uint8"
+    assert label == 3
+    for channel in np.moveaxis(fitted.numpy(), -1, 0):
+        np.testing.assert_array_equal(channel, fitted[..., 0])  # gray stays gray
+    if side == 28:
+        np.testing.assert_array_equal(fitted[..., :1], image)
+    assert abs(float(tf.reduce_mean(tf.cast(fitted, "float32"))) - image.mean()) < 2
+
+
+def test_colour_becomes_luminance():
+    encoder = kc.encoders.resnet(10, 1, input_shape=(4, 4, 1))
+    red = tf.constant(np.full((4, 4, 3), (255, 0, 0), "uint8"))
+    fitted, _ = _fitting(encoder)(red, 0)
+    assert fitted.shape == (4, 4, 1) and abs(int(fitted[0, 0, 0]) - 76) <= 1
+
+
+def test_a_data_set_of_tfds(encoder, tfds_has):
+    tfds_has(FakeBuilder())
+    found = kc.zoo.measure(encoder, "anything")
+    assert found["protocol"]["train_images"] == 200
+    tfds_has(FakeBuilder(parts=("train", "validation")))
+    assert kc.zoo.measure(encoder, "anything")["knn"] == found["knn"]
+    tfds_has(FakeBuilder(parts=("train",)))
+    with pytest.raises(ValueError, match="splits train and test.*'anything'"):
+        kc.zoo.measure(encoder, "anything")
+    tfds_has(FakeBuilder(features=("image",)))
+    with pytest.raises(ValueError, match="features image and label.*'anything'"):
+        kc.zoo.measure(encoder, "anything")
+
+
+def test_a_data_set_that_is_not_there(encoder, tmp_path):
+    for name in ("fashion_mnist", "no_such_data_set"):
+        with pytest.raises(
+            LookupError, match=f"'{name}' is not prepared in '{tmp_path}"
+        ):
+            kc.zoo.measure(encoder, name, data_dir=str(tmp_path))
+
+
+def test_verify_measures_what_can_be_measured(saved, tmp_path):
+    report = kc.zoo.verify(saved, data_dir=str(tmp_path))
+    assert report.passed
+    assert [(x["dataset"], x["metric"]) for x in report.rows] == [
+        ("sample", "knn"),
+        ("sample", "linear"),
+    ]
+    assert "not prepared" in report.skipped["fashion_mnist"]
+    text = str(report)
+    assert "simclr_tiny" in text and "passed" in text and "skipped" in text
+    assert json.loads(report.to_json())["passed"] is True
+
+
+def test_verify_finds_a_difference(encoder, saved, tmp_path, tfds_has):
+    good = kc.zoo.describe(saved)["metrics"]["sample"]
+    tfds_has(FakeBuilder())
+    own = kc.zoo.measure(encoder, "own")
+    off = {**good, "knn": good["knn"] + 0.004}
+    metrics = {"sample": off, "own": own, "old": {**own, "protocol": {"knn": "k=1"}}}
+    path = kc.save_to_preset(encoder, tmp_path / "off", metrics=metrics)
+    report = kc.zoo.verify(path)
+    assert not report.passed
+    assert [report.agrees(row) for row in report.rows] == [False, True, True, True]
+    assert "another protocol" in report.skipped["old"]
+    assert "(-0.40 points)  DIFFERS" in str(report) and "FAILED" in str(report)
+    assert kc.zoo.verify(path, datasets=["own"]).passed
+    report = kc.zoo.verify(path, datasets=["old"])
+    assert not report.passed and "nothing could be measured" in str(report)
+    with pytest.raises(ValueError, match="among .*'own'.* Received: 'other'"):
+        kc.zoo.verify(path, datasets=["other"])
+
+
+@pytest.mark.parametrize("name", kc.list_presets())
+def test_shipped_presets_keep_their_numbers(name):
+    report = kc.zoo.verify(name, datasets=["sample"])
+    assert report.passed, str(report)

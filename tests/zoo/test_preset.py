@@ -1,0 +1,249 @@
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+import keras_contrastive as kc
+from keras_contrastive.zoo import encoder_config
+from keras_contrastive.zoo.preset_files import FILES, METADATA, fingerprint
+
+
+def flip_byte(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def rewrite(folder, name, change):
+    """Change a JSON file of a preset as an attacker would, hashes included."""
+    content = json.loads((folder / name).read_text())
+    change(content)
+    (folder / name).write_text(json.dumps(content))
+    if name != METADATA:
+        print_of_file = fingerprint(folder / name)
+        rewrite(folder, METADATA, lambda x: x["files"].update({name: print_of_file}))
+
+
+def test_what_is_saved_is_loaded(encoder, saved, images):
+    assert {x.name for x in saved.iterdir()} == {METADATA, *FILES}
+    loaded = kc.from_preset(str(saved))
+    assert loaded.name == encoder.name
+    np.testing.assert_array_equal(loaded(images), encoder(images))
+    about = kc.zoo.describe(saved)
+    assert about["params"] == encoder.count_params()
+    assert about["input"]["shape"] == [28, 28, 1]
+    assert about["architecture"] == "resnet10" and about["licence"] == "MIT"
+    assert about["metrics"]["fashion_mnist"]["linear"] == 0.9
+
+
+def test_float16_on_disk_is_float32_in_memory(encoder, saved, images, tmp_path):
+    half = kc.save_to_preset(encoder, tmp_path / "half", weights_dtype="float16")
+    loaded = kc.from_preset(half)
+    assert {v.dtype for v in loaded.weights} == {"float32"}
+    expected = encoder(images)
+    error = np.abs(loaded(images) - expected).max() / np.abs(expected).max()
+    assert 0 < error < 2e-3
+    for ours, theirs in zip(loaded.weights, encoder.weights, strict=True):
+        if len(ours.shape) == 1:  # batch norm is not rounded
+            np.testing.assert_array_equal(ours, theirs)
+    sizes = [(x / "model.weights.h5").stat().st_size for x in (half, saved)]
+    assert sizes[1] - sizes[0] > 0.9 * 2 * 18_000  # two bytes for each kernel weight
+    # Rounded once, it stays the same: what is measured after loading holds.
+    again = kc.save_to_preset(loaded, half, weights_dtype="float16", overwrite=True)
+    np.testing.assert_array_equal(kc.from_preset(again)(images), loaded(images))
+
+
+def test_a_method_gives_its_encoder_without_its_precision(tmp_path, images):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    model = kc.BYOL(kc.encoders.resnet(10, 4, input_shape=(28, 28, 1)))
+    kc.save_to_preset(model, tmp_path / "byol")
+    loaded = kc.from_preset(tmp_path / "byol")
+    assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    assert {layer.dtype_policy.name for layer in loaded.layers} == {"float32"}
+    for ours, theirs in zip(loaded.weights, model.encoder.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert kc.zoo.describe(tmp_path / "byol")["method"] == "BYOL"
+
+
+def test_any_model_of_keras_layers_can_be_saved(tmp_path):
+    x = keras.Input((8, 8, 3))
+    y = keras.layers.Conv2D(4, 3, activation="silu", kernel_regularizer="l2")(x)
+    y = keras.layers.GlobalAveragePooling2D()(keras.ops.flip(y, axis=-1))
+    model = keras.Model(x, keras.Sequential([keras.layers.Dense(5)])(y))
+    kc.save_to_preset(model, tmp_path / "mine")
+    images = np.random.default_rng(0).random((2, 8, 8, 3))
+    np.testing.assert_array_equal(
+        kc.from_preset(tmp_path / "mine")(images), model(images)
+    )
+
+
+@pytest.mark.parametrize("name", [METADATA, *FILES])
+def test_a_missing_file(preset, name):
+    (preset / name).unlink()
+    with pytest.raises(FileNotFoundError, match=f"{name}.*"):
+        kc.from_preset(preset)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", [flip_byte, lambda x: x.write_bytes(b"{")])
+def test_a_damaged_file_is_named_with_both_hashes(preset, name, damage):
+    before = fingerprint(preset / name)
+    damage(preset / name)
+    after = fingerprint(preset / name)
+    with pytest.raises(ValueError, match="damaged or changed") as error:
+        kc.from_preset(preset)
+    for text in (name, before["sha256"], after["sha256"], f"({after['bytes']} bytes)"):
+        assert text in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"format_version": 0}, "format_version=0. It is too old"),
+        ({"format_version": 2}, "format_version=2. It is newer"),
+        ({"format_version": "1"}, "Received: .*format_version='1'"),
+        ({"format": "keras_hub"}, "must be of a preset.*'keras_hub'"),
+        ({"files": {"../x": {"sha256": "0"}}}, "must list the SHA-256"),
+        ({"files": {name: {} for name in FILES}}, "must list the SHA-256"),
+    ],
+)
+def test_metadata_of_another_format(preset, change, message):
+    rewrite(preset, METADATA, lambda x: x.update(change))
+    with pytest.raises(ValueError, match=message):
+        kc.from_preset(preset)
+
+
+def test_metadata_that_is_no_json(preset):
+    text = (preset / METADATA).read_text()
+    (preset / METADATA).write_text(text[: len(text) // 2])
+    with pytest.raises(ValueError, match="metadata.json' must be a JSON object"):
+        kc.from_preset(preset)
+    (preset / METADATA).write_text("[]")
+    with pytest.raises(ValueError, match="Received: list"):
+        kc.from_preset(preset)
+
+
+EVIL = {
+    "lambda layer": {"module": "keras.layers", "class_name": "Lambda"},
+    "code in bytes": {"module": None, "class_name": "__lambda__"},
+    "function": {
+        "module": "keras.utils",
+        "class_name": "function",
+        "config": "get_file",
+    },
+    "function in disguise": {
+        "module": "keras.utils",
+        "class_name": "function",
+        "registered_name": "keras_contrastive>SyncBatchNormalization",
+    },
+    "other module": {"module": "os", "class_name": "system"},
+    "another package": {"module": "keras_hub.layers", "class_name": "MaskedLMHead"},
+    "saved model": {"module": "keras.layers", "class_name": "TFSMLayer"},
+    "no module": {"class_name": "Dense"},
+    "no class": {"module": "keras.layers", "class_name": "deserialize"},
+    "not a string": {"module": "keras.layers", "class_name": ["Dense"]},
+    "under another name": {
+        "module": "keras.layers",
+        "class_name": "Dense",
+        "registered_name": "evil>Dense",
+    },
+    "not of ours": {
+        "module": "keras_contrastive.x",
+        "class_name": "Evil",
+        "registered_name": "keras_contrastive>Evil",
+    },
+}
+
+
+@pytest.mark.parametrize("evil", EVIL.values(), ids=EVIL)
+def test_code_is_refused(evil, encoder):
+    config = encoder_config.to_config(encoder)
+    config["config"]["layers"][1] = {"config": {}, "name": "x", **evil}
+    with pytest.raises(ValueError, match="could run foreign code.*'here'") as error:
+        encoder_config.from_config(config, "'here'")
+    assert repr(evil["class_name"]) in str(error.value)
+
+
+def test_a_refused_layer_is_refused_by_both_sides(preset, tmp_path):
+    x = keras.Input((8, 8, 3))
+    y = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(x, keras.layers.Lambda(lambda z: z + 1, name="hidden")(y))
+    with pytest.raises(ValueError, match="Lambda layers.*layer 'hidden'"):
+        kc.save_to_preset(model, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    config = keras.saving.serialize_keras_object(model)
+    rewrite(preset, "config.json", lambda c: (c.clear(), c.update(config)))
+    with pytest.raises(ValueError, match="config.json.*class_name='Lambda'"):
+        kc.from_preset(preset)
+
+
+def test_a_configuration_and_weights_that_do_not_fit(preset, tmp_path):
+    rewrite(preset, "config.json", lambda x: x["config"].update(output_layers=3))
+    with pytest.raises(ValueError, match="cannot be built.*another version of Keras"):
+        kc.from_preset(preset)
+    other = encoder_config.to_config(kc.encoders.resnet(10, 5, input_shape=(28, 28, 1)))
+    rewrite(preset, "config.json", lambda x: x.update(other))
+    with pytest.raises(ValueError, match="does not hold the weights of config.json"):
+        kc.from_preset(preset)
+    other = kc.encoders.resnet(18, 4, input_shape=(28, 28, 1))  # more layers
+    rewrite(preset, "config.json", lambda x: x.update(encoder_config.to_config(other)))
+    with pytest.raises(ValueError, match="does not hold the weights of config.json"):
+        kc.from_preset(preset)
+
+
+def test_what_cannot_be_saved(encoder, saved, tmp_path):
+    def save(model=encoder, path=tmp_path / "new", **kwargs):
+        return kc.save_to_preset(model, path, **kwargs)
+
+    with pytest.raises(TypeError, match="must be a keras.Model"):
+        save("resnet")
+    with pytest.raises(TypeError, match="`metadata` must be a dict"):
+        save(metadata="SimCLR")
+    with pytest.raises(ValueError, match="Received: metadata with params"):
+        save(metadata={"params": 3})
+    with pytest.raises(TypeError, match="a dict for each data set"):
+        save(metrics={"knn": 0.5})
+    with pytest.raises(ValueError, match="Received: weights_dtype='int8'"):
+        save(weights_dtype="int8")
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        save(path=saved)
+    with pytest.raises(FileExistsError, match="which exists"):
+        save(path=tmp_path, overwrite=True)  # a folder, but no preset
+    large = keras.models.clone_model(encoder)
+    large.get_layer("stem_conv").set_weights([np.full((3, 3, 1, 4), 1e5, "float32")])
+    with pytest.raises(ValueError, match="up to 65504. Received: weights up to 1e"):
+        save(large, weights_dtype="float16")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_overwrite_replaces_all_of_it(encoder, preset):
+    (preset / "notes.txt").write_text("stale")
+    kc.save_to_preset(encoder, preset, {"method": "SCE"}, overwrite=True)
+    assert kc.zoo.describe(preset)["method"] == "SCE"
+    assert [x.name for x in preset.parent.iterdir()] == [preset.name]
+    assert not (preset / "notes.txt").exists()
+
+
+def test_the_card_says_what_is_known(saved):
+    card = (saved / "README.md").read_text(encoding="utf-8")
+    for text in (
+        "# simclr_tiny",
+        'kc.from_preset("simclr_tiny")',
+        "images of 28 x 28 x 1 with values in [0, 255]",
+        "| Licence | MIT |",
+        "| Seed | not stated |",
+        "| note | a\\|b |",
+        "| linear | 90.0 |",
+        "75.0 ± 1.4\n",
+        "- draws: 2",
+        "- knn: cosine, k=20, temperature=0.1",
+    ):
+        assert text in card
+
+
+def test_moving_a_preset_changes_nothing(saved, images, tmp_path):
+    moved = shutil.copytree(saved, tmp_path / "elsewhere")
+    loaded, before = kc.from_preset(moved), kc.from_preset(saved)
+    np.testing.assert_array_equal(loaded(images), before(images))

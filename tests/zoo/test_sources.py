@@ -1,0 +1,248 @@
+import functools
+import http.server
+import io
+import json
+import pathlib
+import shutil
+import sys
+import threading
+import types
+import zipfile
+
+import pytest
+
+import keras_contrastive as kc
+from keras_contrastive.zoo import registry, sources
+from keras_contrastive.zoo.preset_files import FILES, METADATA, fingerprint
+
+
+def test_an_unknown_name_names_near_ones(shipped):
+    assert kc.list_presets() == ["simclr_tiny"]
+    for name in ("simclr_tini", "simclr"):
+        with pytest.raises(ValueError, match=r"Did you mean 'simclr_tiny'\?"):
+            kc.from_preset(name)
+    with pytest.raises(ValueError, match=r"Received: 'x/y', which is no .*folder\.$"):
+        kc.from_preset("x/y")
+
+
+def test_a_shipped_preset_must_match_the_registry(shipped, encoder):
+    assert kc.from_preset("simclr_tiny").count_params() == encoder.count_params()
+    recorded = registry.registered()["simclr_tiny"]
+    assert set(recorded) == {METADATA, *FILES}
+    # Its own hashes are right, so that only the registry can tell.
+    (shipped / "metrics.json").write_text("{}")
+    metadata = json.loads((shipped / METADATA).read_text())
+    metadata["files"]["metrics.json"] = fingerprint(shipped / "metrics.json")
+    (shipped / METADATA).write_text(json.dumps(metadata))
+    kc.from_preset(shipped)
+    with pytest.raises(ValueError, match=recorded[METADATA]):
+        kc.from_preset("simclr_tiny")
+
+
+def test_register_refuses_what_cannot_ship(shipped):
+    before = registry.registered()
+    shipped.rename(shipped.with_name("renamed"))
+    with pytest.raises(ValueError, match="name='simclr_tiny' in .*renamed"):
+        registry.register()
+    assert registry.registered() == before
+
+
+@pytest.mark.parametrize(
+    "source", ["http://a.b/c", "file:///etc", "hf://a", "hf://a/b/../../c", "s3://a/b"]
+)
+def test_other_schemes_are_refused(source, tmp_path):
+    with pytest.raises(ValueError, match="downloaded from https://"):
+        kc.from_preset(source, cache_dir=tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_where_the_cache_is(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    assert sources.cache_folder() == tmp_path / "keras_contrastive"
+    monkeypatch.setenv("KERAS_CONTRASTIVE_CACHE", str(tmp_path / "mine"))
+    assert sources.cache_folder() == tmp_path / "mine"
+    assert sources.cache_folder(tmp_path / "this") == tmp_path / "this"
+    monkeypatch.delenv("KERAS_HOME")
+    monkeypatch.delenv("KERAS_CONTRASTIVE_CACHE")
+    assert sources.cache_folder() == pathlib.Path.home() / ".keras/keras_contrastive"
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder; `cut` names a file that is sent half."""
+
+    cut, says_length, requests = None, True, 0
+
+    def do_GET(self):
+        type(self).requests += 1
+        if self.path.split("?")[0].endswith(f"/{self.cut}"):
+            content = pathlib.Path(self.translate_path(self.path)).read_bytes()
+            self.send_response(200)
+            if self.says_length:
+                self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content[: len(content) // 2])
+            return
+        super().do_GET()
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def served(saved):
+    """The address of a server of the preset, and its handler."""
+    handler = type("OneTest", (Handler,), {})
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(handler, directory=saved.parent)
+    )
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/{saved.name}", handler
+    server.shutdown()
+    server.server_close()
+
+
+def download(url, cache, hashes=None):
+    """What `from_preset` does with an https address."""
+    fetch = functools.partial(sources.fetch_url, url)
+    return sources.cached(url, fetch, cache, hashes)
+
+
+def test_a_download_is_kept_and_repaired(served, saved, tmp_path):
+    url, handler = served
+    folder = download(f"{url}/?token=1", tmp_path)
+    assert [x.name for x in tmp_path.iterdir()] == [folder.name]
+    assert {x.name for x in folder.iterdir()} == {METADATA, *FILES}
+    assert kc.from_preset(folder).name == "resnet10"
+    assert handler.requests == 5
+    assert download(f"{url}/?token=1", tmp_path) == folder
+    assert handler.requests == 5  # from the cache
+    with open(folder / "model.weights.h5", "r+b") as file:
+        file.truncate(1000)
+    assert download(f"{url}/?token=1", tmp_path) == folder
+    assert handler.requests == 10
+    assert fingerprint(folder / "model.weights.h5") == fingerprint(
+        saved / "model.weights.h5"
+    )
+
+
+@pytest.mark.parametrize("says_length, error", [(True, OSError), (False, ValueError)])
+def test_a_download_that_stops_half_way(served, tmp_path, says_length, error):
+    url, handler = served
+    handler.cut, handler.says_length = "model.weights.h5", says_length
+    messages = {OSError: "model.weights.h5' could not be", ValueError: "SHA-256"}
+    with pytest.raises(error, match=messages[error]):
+        download(url, tmp_path / "cache")
+    assert list((tmp_path / "cache").glob("**/*")) == []
+    handler.cut = None
+    assert download(url, tmp_path / "cache").is_dir()
+
+
+def test_an_address_without_a_preset(served, tmp_path):
+    with pytest.raises(OSError, match="nowhere/metadata.json' could not .* 404"):
+        download(f"{served[0]}/nowhere", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pinned_hash(saved, served, tmp_path):
+    pin = kc.zoo.describe(saved)["sha256"]
+    folder = download(served[0], tmp_path, {METADATA: pin})
+    with pytest.raises(ValueError, match=f"Expected: SHA-256 {'0' * 64}"):
+        download(served[0], tmp_path, {METADATA: "0" * 64})
+    assert list(tmp_path.iterdir()) == [folder]  # a wrong pin costs nothing
+    with pytest.raises(ValueError, match=f"Expected: SHA-256 {'0' * 64}"):
+        kc.from_preset(saved, sha256="0" * 64)
+
+
+def test_https_goes_through_the_cache(saved, tmp_path, monkeypatch):
+    def get_file(name, url, cache_dir, cache_subdir):
+        assert url == f"https://a.b/c/{name}?token=1" and not cache_subdir
+        shutil.copy(saved / name, cache_dir)
+
+    monkeypatch.setattr("keras.utils.get_file", get_file)
+    address = "https://a.b/c?token=1"
+    assert kc.from_preset(address, cache_dir=tmp_path).name == "resnet10"
+    assert kc.zoo.describe(address, cache_dir=tmp_path)["name"] == "simclr_tiny"
+
+
+def zipped(path, entries):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    return path
+
+
+def test_an_archive(saved, served, tmp_path):
+    contents = {x.name: x.read_bytes() for x in saved.iterdir()}
+    for names in ({}, {"top/": ""}):
+        prefix = "".join(names)
+        entries = names | {prefix + name: x for name, x in contents.items()}
+        archive = zipped(saved.parent / "served.zip", entries)
+        folder = download(f"{served[0]}/../served.zip", tmp_path / f"cache{prefix}")
+        assert kc.from_preset(folder).name == "resnet10"
+        assert not (folder / "preset.zip").exists()
+    archive.unlink()
+
+
+def link(name):
+    info = zipfile.ZipInfo(name)
+    info.external_attr = 0o120777 << 16
+    return info
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../config.json",
+        "/config.json",
+        "a/../config.json",
+        "a/b/config.json",
+        "..\\config.json",
+        "C:\\config.json",
+        "preset/run.py",
+        link("config.json"),
+    ],
+)
+def test_an_archive_that_leads_out_of_the_cache(tmp_path, name):
+    inside = tmp_path / "a" / "inside"
+    inside.mkdir(parents=True)
+    archive = zipped(tmp_path / "x.zip", {METADATA: "{}", name: "/etc/passwd"})
+    with pytest.raises(ValueError, match="must be a .zip with .* alone. Received"):
+        sources.unpack(archive, inside)
+    assert list(inside.iterdir()) == [] and list(inside.parent.iterdir()) == [inside]
+
+
+def test_an_archive_that_is_none_or_too_large(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="damaged one"):
+        sources.unpack(io.BytesIO(b"PK but no zip"), tmp_path)
+    archive = zipped(tmp_path / "x.zip", {METADATA: "{}" * 100})
+    monkeypatch.setattr(sources, "_MAX_ARCHIVE_BYTES", 199)
+    with pytest.raises(ValueError, match="of 200 bytes"):
+        sources.unpack(archive, tmp_path)
+
+
+def test_hugging_face(saved, tmp_path, monkeypatch):
+    asked = []
+
+    def hf_hub_download(repo, name, subfolder, revision):
+        asked.append((repo, subfolder, revision))
+        if repo == "a/gone":
+            raise RuntimeError("404")
+        return saved / name
+
+    client = types.SimpleNamespace(hf_hub_download=hf_hub_download)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", client)
+    kc.from_preset("hf://a/b@v1/sub/x", cache_dir=tmp_path)
+    assert set(asked) == {("a/b", "sub/x", "v1")}
+    with pytest.raises(OSError, match="metadata.json of hf://a/gone .* 404"):
+        kc.from_preset("hf://a/gone", cache_dir=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1
+
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)  # not installed
+    urls = []
+    monkeypatch.setattr(
+        sources, "_download", lambda url, folder, name: urls.append(url)
+    )
+    with pytest.raises(FileNotFoundError, match="without metadata.json"):
+        kc.from_preset("hf://a/b/sub", cache_dir=tmp_path)
+    assert urls[0] == "https://huggingface.co/a/b/resolve/main/sub/metadata.json"
