@@ -16,7 +16,6 @@ import sys
 import time
 
 import keras
-import numpy as np
 from absl import app, flags, logging
 
 import keras_contrastive as kc
@@ -26,7 +25,7 @@ _EPOCHS = flags.DEFINE_integer(
     "epochs", None, "Epochs of pre-training; by default what fits the five minutes."
 )
 _IMAGES = flags.DEFINE_integer("images", 10_000, "Training images used.")
-_BATCH = flags.DEFINE_integer("batch_size", 256, "Images per step.", lower_bound=2)
+_BATCH = flags.DEFINE_integer("batch_size", 128, "Images per step.", lower_bound=2)
 _WIDTH = flags.DEFINE_integer("width", 16, "Channels of the encoder's first stage.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of weights, views and label draws.")
 _SECONDS = flags.DEFINE_float(
@@ -64,7 +63,7 @@ def main(argv):
     model = kc.SimCLR(encoder, temperature=0.2)
     model.compile(
         kc.optimizers.CoupledSGD(
-            kc.optimizers.WarmupCosine(0.1, warmup_epochs=1), weight_decay=5e-4
+            kc.optimizers.WarmupCosine(0.3, warmup_epochs=1), weight_decay=5e-4
         )
     )
     held_out = len(x_train) // 5
@@ -102,7 +101,7 @@ def main(argv):
     }
     table = {name: {} for name in (*rows, "supervised network")}
     for count in (n for n in LABELS if n <= len(x_train)):
-        chosen = class_balanced(y_train, count, _SEED.value)
+        chosen = kc.evaluation.class_balanced_subset(y_train, count, _SEED.value)
         labels = y_train[chosen]
         for name, (train, test) in rows.items():
             table[name][count] = score(train[chosen], labels, test, y_test)
@@ -178,14 +177,6 @@ def flat(images):
 def features(encoder, *batches):
     """Return the encoder's features of each array of images."""
     return tuple(kc.evaluation.extract_features(encoder, images) for images in batches)
-
-
-def class_balanced(labels, count, seed):
-    """Return the indices of `count` examples, the same number of each class."""
-    order = np.random.default_rng(seed).permutation(len(labels))
-    classes = np.unique(labels)
-    per_class = count // len(classes)
-    return np.concatenate([order[labels[order] == c][:per_class] for c in classes])
 
 
 def score(train, labels, test, test_labels):

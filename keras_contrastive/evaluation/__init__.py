@@ -1,16 +1,24 @@
 """What features are worth: kNN, linear probe, fine-tuning, geometry."""
 
+from keras_contrastive.evaluation.class_balanced_subset import class_balanced_subset
 from keras_contrastive.evaluation.features import extract_features
+from keras_contrastive.evaluation.few_label_evaluation import few_label_evaluation
+from keras_contrastive.evaluation.few_label_result import FewLabelResult
 from keras_contrastive.evaluation.fine_tune import build_classifier
+from keras_contrastive.evaluation.fine_tuning import FineTuning
 from keras_contrastive.evaluation.geometry import alignment, effective_rank, uniformity
 from keras_contrastive.evaluation.knn import knn_accuracy
 from keras_contrastive.evaluation.linear_probe import linear_probe
 
 __all__ = [
+    "FewLabelResult",
+    "FineTuning",
     "alignment",
     "build_classifier",
+    "class_balanced_subset",
     "effective_rank",
     "extract_features",
+    "few_label_evaluation",
     "knn_accuracy",
     "linear_probe",
     "uniformity",

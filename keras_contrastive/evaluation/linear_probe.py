@@ -99,7 +99,7 @@ def _path(x, y, candidates):
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(max_iter=200, tol=1e-3, warm_start=True)
+    model = LogisticRegression(max_iter=200, tol=3e-4, warm_start=True)
     for c in candidates:
         model.set_params(C=c)
         with warnings.catch_warnings():

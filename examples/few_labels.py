@@ -1,0 +1,126 @@
+"""How many labels does an encoder save? A table, a plot and a JSON file.
+
+    python examples/few_labels.py --encoder=runs/quickstart/encoder.keras
+    python examples/few_labels.py --encoder=PRESET --dataset=fashion_mnist --draws=2
+    python examples/few_labels.py --encoder=PRESET --nofine_tune         # seconds
+
+Compares linear classifiers on raw pixels and on the encoder's features, the encoder
+fine-tuned, and the same network from scratch, all on the same class-balanced draws of
+labels: see `kc.evaluation.few_label_evaluation`. Writes few_labels.json and .png.
+"""
+
+import pathlib
+
+import keras
+import numpy as np
+from absl import app, flags, logging
+
+import keras_contrastive as kc
+
+_ENCODER = flags.DEFINE_string(
+    "encoder", None, "Name, folder or URL of a preset, or a .keras file.", required=True
+)
+_DATASET = flags.DEFINE_string(
+    "dataset", "sample", "`sample` (bundled), or a name of TensorFlow Datasets."
+)
+_TRAIN = flags.DEFINE_string("train_split", "train", "Of TensorFlow Datasets.")
+_TEST = flags.DEFINE_string("test_split", "test", "Of TensorFlow Datasets.")
+_FRACTIONS = flags.DEFINE_list("fractions", ["0.01", "0.1", "1"], "Shares of labels.")
+_DRAWS = flags.DEFINE_integer("draws", 5, "Label draws of each share below 1.")
+_FINE_TUNE = flags.DEFINE_bool("fine_tune", True, "Whether to train networks too.")
+_STEPS = flags.DEFINE_integer("steps", 1000, "Least steps of each training.")
+_EPOCHS = flags.DEFINE_float("epochs", 10, "Least epochs of each training.")
+_FLIP = flags.DEFINE_bool("flip", True, "Whether a mirrored image has the same label.")
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the first draw.")
+_OUTPUT = flags.DEFINE_string("output", "runs/few_labels", "Folder to write to.")
+
+
+def main(argv):
+    """Evaluate, print, save."""
+    logging.set_verbosity(logging.WARNING)
+    output = pathlib.Path(_OUTPUT.value)
+    output.mkdir(parents=True, exist_ok=True)
+    encoder = load_encoder(_ENCODER.value)
+    train, test = load_images(_DATASET.value, encoder)
+    result = kc.evaluation.few_label_evaluation(
+        encoder,
+        *train,
+        *test,
+        fractions=tuple(float(fraction) for fraction in _FRACTIONS.value),
+        draws=_DRAWS.value,
+        fine_tune=_FINE_TUNE.value,
+        fine_tuning=kc.evaluation.FineTuning(
+            steps=_STEPS.value,
+            epochs=_EPOCHS.value,
+            augmentation=kc.layers.RandomResizedCrop(
+                train[0].shape[1:3],
+                area=(0.6, 1.0),
+                flip_probability=0.5 if _FLIP.value else 0.0,
+            ),
+        ),
+        seed=_SEED.value,
+        verbose=True,
+    )
+    print(f"\n{_ENCODER.value} on {_DATASET.value}, {len(test[0]):,} test images\n")
+    print(result)
+    result.save(output / "few_labels.json")
+    plot(result).savefig(output / "few_labels.png")
+    print(f"\n{output}/ holds few_labels.json and few_labels.png")
+
+
+def load_encoder(name):
+    """Return the encoder of a preset or of a .keras file."""
+    if name.endswith(".keras"):
+        return keras.models.load_model(name)
+    return kc.from_preset(name)
+
+
+def load_images(name, encoder):
+    """Return (images, labels) to train and to test, as large as the encoder's."""
+    *size, channels = encoder.inputs[0].shape[1:]
+    options = {
+        "augmentation": None,
+        "image_size": None if None in size else tuple(size),
+        "shuffle": False,
+        "drop_remainder": False,
+    }
+    if name == "sample":
+        datasets = [
+            kc.data.views_from_arrays(
+                np.repeat(images, channels, -1), labels, **options
+            )
+            for images, labels in kc.data.load_sample()
+        ]
+    else:
+        datasets = [
+            kc.data.views_from_tfds(name, split, channels=channels, **options)
+            for split in (_TRAIN.value, _TEST.value)
+        ]
+    batches = (list(dataset.as_numpy_iterator()) for dataset in datasets)
+    return [
+        (np.concatenate([x for (x,), _ in part]), np.concatenate([y for _, y in part]))
+        for part in batches
+    ]
+
+
+def plot(result):
+    """Return a figure: accuracy by the number of labels, one line for each measure."""
+    from matplotlib.figure import Figure
+
+    labels = {score["fraction"]: score["labels"] for score in result.scores}
+    figure = Figure(figsize=(5, 4), layout="constrained")
+    axes = figure.subplots()
+    for measure in result.measures:
+        means = [100 * result.mean(measure, f) for f in labels]
+        spread = [100 * (result.deviation(measure, f) or 0) for f in labels]
+        axes.errorbar(
+            list(labels.values()), means, spread, label=measure, marker="o", capsize=3
+        )
+    axes.set(xscale="log", xlabel="labels", ylabel="test accuracy in %")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure
+
+
+if __name__ == "__main__":
+    app.run(main)

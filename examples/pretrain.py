@@ -1,0 +1,292 @@
+"""Pre-train an encoder with any method, as long as it takes: the zoo's one command.
+
+    python examples/pretrain.py --method=byol --dataset=fashion_mnist --epochs=100
+    python examples/pretrain.py --method=sce --dataset=photos/ --size=96 --depth=18
+
+Interrupted at any moment, it goes on when started again with the same flags. Writes to
+the output folder run.json (the flags), checkpoint.weights.h5, history.csv (one row an
+epoch), encoder.keras, and preset/, which `kc.from_preset` loads. `--method=supervised`
+is the baseline that learns from the labels: same network, views and schedule.
+"""
+
+import csv
+import json
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+import time
+
+import keras
+import tensorflow as tf
+from absl import app, flags, logging
+from keras import ops
+
+import keras_contrastive as kc
+
+_METHOD = flags.DEFINE_enum(
+    "method", "simclr", ["simclr", "supcon", "byol", "sce", "supervised"], "Method."
+)
+_DATASET = flags.DEFINE_string(
+    "dataset", "sample", "`sample`, a folder, or a name of TensorFlow Datasets."
+)
+_SPLIT = flags.DEFINE_string("split", "train", "Of TensorFlow Datasets.")
+_SIZE = flags.DEFINE_integer("size", None, "Pixels of the encoder's input; a folder's.")
+_CROP = flags.DEFINE_integer("crop", None, "Pixels of the views; by default the size.")
+_AREA = flags.DEFINE_float("area", 0.08, "Smallest crop, as a share of the image.")
+_STRENGTH = flags.DEFINE_float("strength", 0.5, "Strength of the colour jitter.")
+_BLUR = flags.DEFINE_float("blur", 0.0, "Probability of blur, where the policy has it.")
+_DEPTH = flags.DEFINE_integer("depth", 10, "Layers of the ResNet.")
+_WIDTH = flags.DEFINE_integer("width", 16, "Channels of its first stage.")
+_EPOCHS = flags.DEFINE_integer("epochs", 100, "Length of the run.", lower_bound=1)
+_BATCH = flags.DEFINE_integer("batch_size", 256, "Global batch size.", lower_bound=2)
+_RATE = flags.DEFINE_float(
+    "learning_rate", None, "Peak for 256 images with SGD; by default the recipe."
+)
+_DECAY = flags.DEFINE_float("weight_decay", 5e-4, "With --learning_rate.")
+_TEMPERATURE = flags.DEFINE_float("temperature", None, "By default the method's.")
+_CLASSES = flags.DEFINE_integer("num_classes", None, "Shows an online probe.")
+_GPUS = flags.DEFINE_bool("all_gpus", False, "MirroredStrategy over all GPUs.")
+_PRECISION = flags.DEFINE_enum(
+    "precision", "float32", ["float32", "mixed_bfloat16", "mixed_float16"], "Policy."
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of weights and views.")
+_OUTPUT = flags.DEFINE_string("output", None, "Folder; default runs/METHOD-DATASET.")
+_MEASURE = flags.DEFINE_list(
+    "measure", ["sample"], "Data sets on which kNN and linear accuracy are measured."
+)
+
+METHODS = {"simclr": kc.SimCLR, "supcon": kc.SupCon, "byol": kc.BYOL, "sce": kc.SCE}
+# What `run.json` need not agree in when a run goes on.
+NOT_THE_RUN = ("output", "measure")
+
+
+def main(argv):
+    """Train, measure, save as a preset."""
+    logging.set_verbosity(logging.WARNING)
+    name = f"{_METHOD.value}-{pathlib.Path(_DATASET.value).name}"
+    output = pathlib.Path(_OUTPUT.value or f"runs/{name}")
+    command = start_or_go_on(output)
+    keras.utils.set_random_seed(_SEED.value)
+    keras.config.set_dtype_policy(_PRECISION.value)
+
+    shape = image_shape()
+    strategy = tf.distribute.MirroredStrategy() if _GPUS.value else None
+    with strategy.scope() if strategy else tf.distribute.get_strategy().scope():
+        model = new_model(shape)
+    views = new_views(shape)
+    history = History(output / "history.csv")
+    checkpoint = kc.callbacks.Checkpoint(output / "checkpoint.weights.h5")
+    model.fit(views, epochs=_EPOCHS.value, verbose=2, callbacks=[history, checkpoint])
+
+    keras.config.set_dtype_policy("float32")
+    encoder = new_encoder(shape)
+    encoder.set_weights(model.encoder.get_weights())
+    encoder.save(output / ".encoder.keras")
+    os.replace(output / ".encoder.keras", output / "encoder.keras")
+    metrics = {name: kc.zoo.measure(encoder, name) for name in _MEASURE.value}
+    preset = kc.save_to_preset(
+        encoder,
+        output / "preset",
+        metadata={
+            "method": type(model).__name__,
+            "architecture": f"ResNet-{_DEPTH.value}, width {_WIDTH.value}, small stem",
+            "data": f"{_DATASET.value}, {_SPLIT.value}",
+            "epochs": _EPOCHS.value,
+            "batch_size": _BATCH.value,
+            "seed": _SEED.value,
+            "augmentation": str(new_policy(shape)),
+            "command": command,
+            "commit": commit(),
+            "hardware": hardware(),
+            "minutes": round(history.minutes(), 1),
+        },
+        metrics=metrics,
+        weights_dtype="float16",
+        overwrite=True,
+    )
+    for name, numbers in metrics.items():
+        print(f"{name}: kNN {numbers['knn']:.1%}, linear {numbers['linear']:.1%}")
+    print(f"{preset} is a preset: kc.from_preset({str(preset)!r})")
+
+
+class Supervised(kc.ContrastiveModel):
+    """The baseline: cross-entropy of a classifier on every view's features."""
+
+    needs_labels = True
+
+    def default_loss(self):
+        """Cross-entropy."""
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def default_projector(self, feature_dim):
+        """The classifier."""
+        return keras.layers.Dense(_CLASSES.value, dtype="float32")
+
+    def forward(self, views, training):
+        """Logits of both views."""
+        features, (logits_1, logits_2) = self.online(views, training)
+        return {"features": features, "anchor": logits_1, "positive": logits_2}
+
+    def contrastive_loss(self, outputs, labels):
+        """The mean over both views."""
+        logits = ops.concatenate([outputs["anchor"], outputs["positive"]])
+        return self.loss(ops.tile(labels, [2]), logits)
+
+
+def start_or_go_on(output):
+    """Record the flags, or see that they are those of the run that is there."""
+    run = {f.name: f.value for f in flags.FLAGS.get_flags_for_module(__name__)}
+    record = output / "run.json"
+    if record.exists():
+        before = json.loads(record.read_text())
+        names = (*run, *before["flags"])
+        differ = [
+            f"{name}: {before['flags'].get(name)} -> {run.get(name)}"
+            for name in dict.fromkeys(names)
+            if name not in NOT_THE_RUN and before["flags"].get(name) != run.get(name)
+        ]
+        if differ:
+            sys.exit(
+                f"{output} holds a run with other flags ({'; '.join(differ)}). Give "
+                "its flags to go on with it, or another --output."
+            )
+        return before["command"]
+    command = " ".join(["python", *sys.argv])
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        partial = output / ".run.json"
+        partial.write_text(json.dumps({"command": command, "flags": run}, indent=1))
+        os.replace(partial, record)
+    except OSError as error:
+        sys.exit(f"Cannot write to {output}: {error.strerror}. Give --output=FOLDER.")
+    return command
+
+
+def image_shape():
+    """Return the encoder's input shape, from the data or from --size."""
+    if _DATASET.value == "sample":
+        shape = (28, 28, 1)
+    elif pathlib.Path(_DATASET.value).is_dir():
+        shape = (None, None, 3)
+    else:
+        # A data set that does not exist is refused here, with names that are near.
+        raw = kc.data.views_from_tfds(
+            _DATASET.value, _SPLIT.value, augmentation=None, batch_size=1
+        )
+        shape = tuple(raw.element_spec[0][0].shape[1:])
+    if _SIZE.value:
+        shape = (_SIZE.value, _SIZE.value, shape[-1])
+    if None in shape:
+        sys.exit("The images have no one size. Give --size=PIXELS of the encoder.")
+    return shape
+
+
+def new_encoder(shape):
+    """Return the ResNet."""
+    return kc.encoders.resnet(_DEPTH.value, _WIDTH.value, input_shape=shape)
+
+
+def new_policy(shape):
+    """Return the policy of the method, or SimCLR's for those that have none."""
+    make = getattr(kc.augmentations, _METHOD.value, kc.augmentations.simclr)
+    area = (_AREA.value, 1.0)
+    size = _CROP.value or shape[0]
+    if _METHOD.value in ("byol", "sce"):
+        return make(size, area=area)
+    return make(size, strength=_STRENGTH.value, blur=_BLUR.value, area=area)
+
+
+def new_views(shape):
+    """Return the two-view dataset."""
+    options = {
+        "augmentation": new_policy(shape),
+        "batch_size": _BATCH.value,
+        "seed": _SEED.value,
+    }
+    if _DATASET.value == "sample":
+        return kc.data.views_from_arrays(*kc.data.load_sample()[0], **options)
+    if pathlib.Path(_DATASET.value).is_dir():
+        return kc.data.views_from_directory(_DATASET.value, **options)
+    return kc.data.views_from_tfds(
+        _DATASET.value, _SPLIT.value, cache="decoded", **options
+    )
+
+
+def new_model(shape):
+    """Return the method, compiled."""
+    # A ResNet is trained on crops, and used on whole images.
+    crop = _CROP.value or shape[0]
+    encoder = new_encoder((crop, crop, shape[-1]))
+    if _METHOD.value == "supervised":
+        if not _CLASSES.value:
+            sys.exit("--method=supervised trains a classifier. Give --num_classes=N.")
+        model = Supervised(encoder)
+    else:
+        arguments = {"num_classes": _CLASSES.value}
+        if _TEMPERATURE.value:
+            arguments["temperature"] = _TEMPERATURE.value
+        model = METHODS[_METHOD.value](encoder, **arguments)
+    optimizer = None
+    if _RATE.value:
+        schedule = kc.optimizers.WarmupCosine(_RATE.value, warmup_epochs=1)
+        optimizer = kc.optimizers.CoupledSGD(schedule, weight_decay=_DECAY.value)
+    model.compile(optimizer)
+    return model
+
+
+class History(keras.callbacks.Callback):
+    """Appends each epoch's metrics and seconds to a CSV file."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Start the clock."""
+        self.start = time.time()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Write a row."""
+        row = {"epoch": epoch + 1, "seconds": time.time() - self.start, **logs}
+        new = not self.path.exists()
+        with self.path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, row)
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+
+    def minutes(self):
+        """Return the time of all epochs, each counted once."""
+        with self.path.open(newline="") as file:
+            seconds = {row["epoch"]: row["seconds"] for row in csv.DictReader(file)}
+        return sum(map(float, seconds.values())) / 60
+
+
+def commit():
+    """Return the commit of the code, if it is a checkout."""
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],
+        cwd=pathlib.Path(__file__).parent,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout.strip() or f"version {kc.__version__}"
+
+
+def hardware():
+    """Return the GPUs, or the CPU, in words."""
+    gpus = tf.config.list_physical_devices("GPU")
+    names = [tf.config.experimental.get_device_details(g)["device_name"] for g in gpus]
+    if names:
+        return ", ".join(names)
+    info = pathlib.Path("/proc/cpuinfo")
+    lines = info.read_text().split("\n") if info.exists() else []
+    models = [line for line in lines if line.startswith("model name")]
+    model = models[0].split(":")[1].strip() if models else platform.processor()
+    return f"{os.cpu_count()} cores of {model}"
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,73 @@
+"""The examples of the zoo, small, within this process."""
+
+import importlib.util
+import json
+import pathlib
+
+import keras
+import pytest
+from absl import flags
+
+pytest.importorskip("sklearn")
+pytest.importorskip("matplotlib")
+EXAMPLES = pathlib.Path(__file__).parent.parent.parent / "examples"
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A function: run an example with flags of its own, for this call only."""
+    images = keras.Input((28, 28, 1))
+    x = keras.layers.Conv2D(4, 5, strides=4, activation="relu")(images)
+    features = keras.layers.GlobalAveragePooling2D()(x)
+    keras.Model(images, features).save(tmp_path / "encoder.keras")
+
+    def run(name, *arguments):
+        values = flags.FlagValues()
+        for kind in ("string", "integer", "float", "bool", "list"):
+            define = getattr(flags, f"DEFINE_{kind}")
+
+            def bound(*args, define=define, **kwargs):
+                return define(*args, flag_values=values, **kwargs)
+
+            monkeypatch.setattr(flags, f"DEFINE_{kind}", bound)
+        spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        values([name, *arguments, f"--output={tmp_path / 'run'}"])
+        monkeypatch.undo()
+        module.main([name])
+        return tmp_path / "run"
+
+    return run
+
+
+def test_few_labels_prints_saves_and_plots(run, tmp_path, capsys):
+    output = run(
+        "few_labels",
+        f"--encoder={tmp_path / 'encoder.keras'}",
+        "--fractions=0.001",  # one label of each class: no learning rate to choose
+        "--draws=2",
+        "--steps=2",
+        "--epochs=0.01",
+        "--noflip",
+    )
+    table = json.loads((output / "few_labels.json").read_text())
+    assert [s["labels"] for s in table["scores"]] == [10] * 4
+    assert all(len(s["accuracies"]) == 2 for s in table["scores"])
+    crop = table["protocol"]["fine_tuning"]["augmentation"]
+    assert crop["config"]["flip_probability"] == 0.0
+    assert (output / "few_labels.png").stat().st_size > 5_000
+    assert "0.1 % (10)" in capsys.readouterr().out
+
+
+def test_fine_tuned_classifier_is_kept(run, tmp_path, capsys):
+    output = run(
+        "fine_tune_from_zoo",
+        f"--preset={tmp_path / 'encoder.keras'}",
+        "--labels=10",
+        "--steps=2",
+    )
+    said = capsys.readouterr().out
+    assert "fine-tuned" in said and "from scratch" in said
+    classifier = keras.models.load_model(output / "classifier.keras")
+    assert classifier.output_shape == (None, 10)
