@@ -49,6 +49,9 @@ def finished(
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
     settings = tf.data.Options()
     settings.deterministic = True
+    # One call per core instead of a guess. The thread that tunes also misses, now and
+    # then, that its iterator is gone, and the next epoch waits seconds for it.
+    settings.autotune.enabled = False
     # tf.data would put a prefetch of its own behind `hand_out`: batches would count
     # as handed out that nobody has taken.
     settings.experimental_optimization.inject_prefetch = False
