@@ -51,7 +51,7 @@ def main(argv):
     # pixels cost half of 28, and show garments as large as whole images do.
     fast = has_bfloat16()
     keras.config.set_dtype_policy("mixed_bfloat16" if fast else "float32")
-    epochs = _EPOCHS.value or (20 if fast else 16)
+    epochs = _EPOCHS.value or (24 if fast else 16)
     encoder = new_encoder((None, None, 1))
     initial_weights = encoder.get_weights()
     views = kc.data.views_from_arrays(

@@ -2,8 +2,10 @@
 
 Inside `strategy.run` every replica holds its part of the global batch. A loss
 that compares examples must compare them with the whole global batch, so it
-gathers. Outside a replica (one device, eager, tests) all three are identities.
+gathers. Outside a replica (one device, eager, tests) nothing is communicated.
 """
+
+import math
 
 import tensorflow as tf
 
@@ -63,6 +65,30 @@ def all_reduce_mean(x):
         return x
     context = tf.distribute.get_replica_context()
     return context.all_reduce(tf.distribute.ReduceOp.MEAN, x)
+
+
+def share_overflow(gradients):
+    """Let every replica know of a gradient that overflowed on one of them.
+
+    Keras's `LossScaleOptimizer` asks one replica whether its gradients are finite and
+    decides for all, although each has gradients of its own before they are summed.
+
+    Args:
+        gradients: List of this replica's gradients; None where there is none.
+
+    Returns:
+        The gradients, all of them NaN unless they are finite on every replica; and
+        whether they are, a boolean scalar tensor that is the same on every replica.
+    """
+    finite = [tf.reduce_all(tf.math.is_finite(g)) for g in gradients if g is not None]
+    finite = tf.reduce_all(tf.stack(finite))
+    if num_replicas() > 1:
+        finite = all_reduce_mean(tf.cast(finite, tf.float32)) == 1.0
+        gradients = [
+            g if g is None else tf.where(finite, g, tf.constant(math.nan, g.dtype))
+            for g in gradients
+        ]
+    return gradients, finite
 
 
 def update_each_replica(update, variables, sources, *args) -> None:

@@ -80,12 +80,14 @@ class FeatureQueue(keras.layers.Layer):
         """The keys, a float32 tensor `(size, dim)` that later writes do not change."""
         return tf.convert_to_tensor(self._keys.value)
 
-    def enqueue(self, keys):
+    def enqueue(self, keys, applied=True):
         """Overwrite the oldest keys.
 
         Args:
             keys: Float tensor `(batch, dim)`, of any length: the keys are L2-normalised
                 here, in float32. On every replica its own part of the batch.
+            applied: Boolean or boolean tensor; False leaves the queue as it is, as a
+                step has to that float16 loss scaling skips.
         """
         keys = ops.convert_to_tensor(keys)
         if len(keys.shape) != 2 or keys.shape[1] not in (None, self.dim):
@@ -99,9 +101,13 @@ class FeatureQueue(keras.layers.Layer):
         first = ops.maximum(batch - self.size, 0)  # keys before it would be overwritten
         position = tf.convert_to_tensor(self._position.value)
         rows = (position + ops.arange(first, batch, dtype="int32")) % self.size
+        keys = keys[first:]
+        if applied is not True:  # no cond: replicas cannot write in a branch
+            keys = tf.where(applied, keys, tf.gather(self._keys.value, rows))
+            batch = tf.where(applied, batch, 0)
         # Writes in place, which `keras.ops` cannot: a queue of 65,536 x 256 would be
         # copied at every step, and sent to every replica.
-        self._keys.value.scatter_update(tf.IndexedSlices(keys[first:], rows))
+        self._keys.value.scatter_update(tf.IndexedSlices(keys, rows))
         self._position.assign((position + batch) % self.size)
 
     def get_config(self):

@@ -26,8 +26,8 @@ class BYOL(ContrastiveModel):
         projector: Layer, features to embeddings; by default the paper's
             4096 - BN - ReLU - 256 (section 3.2).
         predictor: Layer, embeddings to embeddings; by default of the same form.
-        num_classes, augmentation, concatenate_views: See `ContrastiveModel`. The
-            authors run one forward per view.
+        num_classes, augmentation, concatenate_views: See `ContrastiveModel`. One
+            forward per view is the default, as in the authors' code.
 
     The default momentum goes from 0.99 to 1 along a cosine, the authors' choice for
     100 and 300 epochs; give `fit` a `MomentumUpdate` for another one.
@@ -97,8 +97,3 @@ class BYOL(ContrastiveModel):
     def contrastive_loss(self, outputs, labels):
         """Return equation 2 plus its swap."""
         return sum(self.loss(t, p) for t, p in outputs["directions"])
-
-    def get_config(self):
-        """Return the constructor's arguments."""
-        predictor = keras.saving.serialize_keras_object(self.predictor)
-        return {**super().get_config(), "predictor": predictor}

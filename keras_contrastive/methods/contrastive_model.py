@@ -7,7 +7,6 @@ import tensorflow as tf
 from keras import ops
 
 from keras_contrastive import distribute, metrics
-from keras_contrastive.callbacks.bind_schedules import BindSchedules
 from keras_contrastive.callbacks.momentum_update import MomentumUpdate
 from keras_contrastive.encoder_checks import (
     check_encoder,
@@ -17,14 +16,16 @@ from keras_contrastive.layers.momentum_target import MomentumTarget
 from keras_contrastive.layers.online_probe import OnlineProbe
 from keras_contrastive.layers.views import Views
 from keras_contrastive.methods import data_contract
+from keras_contrastive.methods.view_trainer import ViewTrainer
 
 
-class ContrastiveModel(keras.Model):
+class ContrastiveModel(ViewTrainer):
     """An encoder and a projector that learn from several views of each image.
 
     A method says what it computes from the views and what its loss is (`forward`,
     `contrastive_loss` and three defaults); this class does the rest: the train step,
-    the target's momentum update, the online probe, metrics, `tf.distribute`, saving.
+    the target's momentum update, the online probe, metrics, `tf.distribute`. Its base
+    has Keras's entry points, `compile`, `fit` and `evaluate`, and saving.
 
     `model(images)` and `model.predict(images)` give features `(batch, dim)`, those
     before the projection head. `model.evaluate(views)` gives the loss and changes
@@ -94,14 +95,16 @@ class ContrastiveModel(keras.Model):
         self.target = MomentumTarget(encoder, self.projector) if target else None
         self.momentum_update = None
         self.num_classes = num_classes
-        self.probe = num_classes and _build(OnlineProbe(num_classes), feature_shape)
+        self.probe = None
+        if num_classes is not None:
+            self.probe = _build(OnlineProbe(num_classes), feature_shape)
         self.augmentation = augmentation
         self.concatenate_views = concatenate_views
         self.trackers = [
             keras.metrics.Mean(name="contrastive_accuracy"),
             keras.metrics.Mean(name="embedding_std"),
         ]
-        if num_classes:
+        if self.probe is not None:
             self.trackers.append(keras.metrics.Mean(name="probe_accuracy"))
         # Every part is built by now, so weights can be saved and loaded at once.
         self.built = True
@@ -151,8 +154,14 @@ class ContrastiveModel(keras.Model):
             "embedding_std": metrics.embedding_std(outputs["anchor"]),
         }
 
-    def after_step(self, outputs: dict) -> None:
-        """Update state that follows the loss, such as a queue. Training only."""
+    def after_step(self, outputs: dict, applied) -> None:
+        """Update state that follows the loss, such as a queue. Training only.
+
+        Args:
+            outputs: What `forward` returned.
+            applied: Whether the step counts: False, as a boolean tensor, when float16
+                loss scaling skips it because a gradient overflowed.
+        """
 
     # What every method shares.
 
@@ -187,12 +196,15 @@ class ContrastiveModel(keras.Model):
             scaled_loss = self.optimizer.scale_loss(loss)
         variables = self.trainable_variables
         gradients = tape.gradient(scaled_loss, variables)
+        applied = True
+        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            gradients, applied = distribute.share_overflow(gradients)
         self.optimizer.apply(gradients, variables)
         logs = {"learning_rate": ops.convert_to_tensor(self.optimizer.learning_rate)}
         if self.target is not None:
             moved = self.optimizer.iterations > step
             logs["momentum"] = self.momentum_update.update(self, step, moved)
-        self.after_step(outputs)
+        self.after_step(outputs, applied)
         if self.probe is not None:
             self.probe.train(*_stacked(outputs["features"], labels))
         return {**self._record(loss, outputs, labels), **logs}
@@ -207,7 +219,19 @@ class ContrastiveModel(keras.Model):
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        """Return this replica's share of the global loss, regularizers included."""
+        """Return this replica's share of the global loss, regularizers included.
+
+        Args:
+            x: The views; not used, as is `training`: the outputs say it all.
+            y: Labels, or None.
+            y_pred: What `forward` returned.
+            sample_weight: None; anything else is refused.
+            training: Whether this is a train step.
+
+        Raises:
+            ValueError: If there are weights.
+        """
+        data_contract.check_no_weights(self, sample_weight)
         loss = self.contrastive_loss(y_pred, y)
         penalties = self.encoder.losses + self.projector.losses
         if self.predictor is not None:
@@ -241,168 +265,6 @@ class ContrastiveModel(keras.Model):
         for i, tracker in enumerate(trackers):
             tracker.update_state(means[i], sample_weight=batch)
         return {tracker.name: tracker.result() for tracker in trackers}
-
-    # Keras's own entry points.
-
-    def compile(
-        self,
-        optimizer=None,
-        loss=None,
-        *,
-        momentum_update: MomentumUpdate | None = None,
-        jit_compile="auto",
-        **kwargs,
-    ):
-        """Configure training; every argument has the method's own default.
-
-        Args:
-            optimizer: Keras optimizer; by default the method's recipe for small
-                images, whose schedule is fitted to each `fit`.
-            loss: A `keras.losses.Loss` in place of the method's.
-            momentum_update: Rule for the target in place of the method's.
-            jit_compile: `"auto"` is XLA on one GPU and no XLA on CPU, where it makes a
-                ResNet step about 1.8 times slower, and under `tf.distribute`.
-            **kwargs: As in `keras.Model.compile`, except metrics and loss weights.
-        """
-        for name in ("metrics", "weighted_metrics", "loss_weights"):
-            if kwargs.pop(name, None) is not None:
-                raise ValueError(
-                    f"`{name}` compares predictions with labels, and "
-                    f"{type(self).__name__} has none. Received: a value for it. Use "
-                    "`num_classes` for an online probe, or callbacks.KNNEvaluation."
-                )
-        if jit_compile == "auto":
-            jit_compile = (
-                bool(tf.config.list_physical_devices("GPU"))
-                and self.distribute_strategy.num_replicas_in_sync == 1
-                and self.augmentation is None
-            )
-        if optimizer is None:
-            optimizer = self.recipe.optimizer()
-        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
-        self.loss = self.default_loss() if loss is None else loss
-        if self.target is not None:
-            self.momentum_update = momentum_update or self.default_momentum_update()
-
-    def fit(
-        self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
-        **kwargs,
-    ):
-        """Train on a two-view dataset; arguments and result as in `keras.Model.fit`.
-
-        Before the first step the data is checked, and the schedules of learning rate
-        and momentum are fitted to the number of steps. Only the values of a batch
-        (NaN, the wrong range) can stop a training that has begun.
-        """
-        self._assert_compile_called("fit")
-        global_batch = data_contract.batch_size_of(self, x, batch_size)
-        x = data_contract.checked(self, x, y, batch_size, training=True)
-        if isinstance(x, tf.data.Dataset):
-            kwargs.setdefault("shuffle", False)  # a dataset shuffles itself
-        bind = BindSchedules(x, global_batch, kwargs.get("initial_epoch", 0))
-        if isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks.append(bind)
-        else:
-            callbacks = [*tf.nest.flatten(callbacks or []), bind]
-        try:
-            return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
-        except tf.errors.InvalidArgumentError as error:
-            raise data_contract.readable(error) from None
-
-    def evaluate(self, x=None, y=None, batch_size=None, **kwargs):
-        """Return loss and metrics of a two-view dataset, as `keras.Model.evaluate`."""
-        self._assert_compile_called("evaluate")
-        x = data_contract.checked(self, x, y, batch_size, training=False)
-        try:
-            return super().evaluate(x, y, batch_size, **kwargs)
-        except tf.errors.InvalidArgumentError as error:
-            raise data_contract.readable(error) from None
-
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        # Everything is built but the optimizer. Keras would draw a batch here, which
-        # changes the order of a shuffled dataset and fails on several machines.
-        self.build_optimizer()
-
-    def build_optimizer(self) -> None:
-        """Create the optimizer's variables, if it has none yet."""
-        if not self.optimizer.built:
-            with self.distribute_strategy.scope():
-                self.optimizer.build(self.trainable_variables)
-
-    # The optimizer sees neither target nor probe, frozen or not.
-
-    def _is_online(self, variable) -> bool:
-        apart = [part for part in (self.target, self.probe) if part is not None]
-        return not any(variable is v for part in apart for v in part.variables)
-
-    @property
-    def trainable_variables(self):
-        """Variables of encoder, projector and predictor that are not frozen."""
-        return [v for v in super().trainable_variables if self._is_online(v)]
-
-    @property
-    def trainable_weights(self):
-        """The same as `trainable_variables`."""
-        return self.trainable_variables
-
-    @property
-    def non_trainable_variables(self):
-        """All other variables: target, queue, probe, moving statistics."""
-        trainable = {id(v) for v in self.trainable_variables}
-        return [v for v in self.variables if id(v) not in trainable]
-
-    @property
-    def non_trainable_weights(self):
-        """All other weights: target, queue, probe, moving statistics."""
-        trainable = {id(v) for v in self.trainable_variables}
-        return [v for v in self.weights if id(v) not in trainable]
-
-    # Saving.
-
-    def get_config(self):
-        """Return the arguments that every method takes; methods add their own."""
-        serialize = keras.saving.serialize_keras_object
-        return {
-            **super().get_config(),
-            "encoder": serialize(self.encoder),
-            "projector": serialize(self.projector),
-            "num_classes": self.num_classes,
-            "augmentation": serialize(self.augmentation),
-            "concatenate_views": self.concatenate_views,
-        }
-
-    @classmethod
-    def from_config(cls, config):
-        """Rebuild a model from `get_config()`."""
-        config = {
-            key: keras.saving.deserialize_keras_object(value)
-            if isinstance(value, dict)
-            else value
-            for key, value in config.items()
-        }
-        return cls(**config)
-
-    def get_compile_config(self):
-        """Return optimizer, loss and momentum rule for `compile_from_config`."""
-        config = super().get_compile_config()
-        keep = ("optimizer", "run_eagerly", "steps_per_execution", "jit_compile")
-        config = {key: config[key] for key in keep}
-        config["loss"] = keras.saving.serialize_keras_object(self.loss)
-        config["momentum_update"] = keras.saving.serialize_keras_object(
-            self.momentum_update
-        )
-        return config
-
-    def compile_from_config(self, config):
-        """Compile as the saved model was, with the optimizer's variables."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
 
 
 def _warn_about_batch_norm(encoder):

@@ -30,16 +30,22 @@ class SCE(ContrastiveModel):
             images, Dense(512) - BN - ReLU - Dense(128).
         predictor: Layer, embeddings to embeddings, online only. None for small images;
             the ImageNet recipe has one.
-        temperature: t > 0 of the online similarities.
-        target_temperature: t_m > 0, below t: 0.05 for small images, 0.07 for ImageNet.
-        coefficient: c in [0, 1].
-        queue_size: Keys kept from earlier batches: 4,096 for small images, 65,536 for
-            ImageNet. None or 0: the other keys of the batch take their place.
-        symmetric: False: view_1, the weak one, goes to the target and the others to the
-            online network. True: both ways, as in the ImageNet recipe.
-        self_logit: What the positive's own column of s gets: `"masked"` (the paper)
-            or `"zero"` (the authors' code: similarity 0).
-        num_classes, augmentation, concatenate_views: See `ContrastiveModel`.
+        temperature: t > 0 of the online similarities; the paper's 0.1.
+        target_temperature: t_m > 0, below t: 0.05 (default) for small images, 0.07 for
+            ImageNet.
+        coefficient: c in [0, 1]; the paper's 0.5.
+        queue_size: Keys kept from earlier batches: 4,096 (default) for small images,
+            65,536 for ImageNet. None or 0: the other keys of the batch, of all
+            replicas, take their place, which is the paper's formula.
+        symmetric: False (default), as for small images: view_1, the weak one, goes to
+            the target and the others to the online network. True: both ways, as in
+            the ImageNet recipe.
+        self_logit: What the positive's own column of s gets when there is a queue:
+            `"masked"` (default, the paper) or `"zero"` (the authors' code: similarity
+            0, so that it keeps some weight).
+        num_classes, augmentation, concatenate_views: See `ContrastiveModel`. One
+            forward per view is the default, as in the authors' code; as one batch,
+            the online views must have one size.
 
     More than two views are multi-crop: all views but the target's own pass the online
     network; those after the second may be smaller.
@@ -85,7 +91,9 @@ class SCE(ContrastiveModel):
         self.coefficient = coefficient
         self.symmetric = symmetric
         self.self_logit = self_logit
-        self.default_loss()  # says at once what is wrong with its arguments
+        self.paper_loss = SCELoss(
+            temperature, target_temperature, coefficient, self_logit=self_logit
+        )
         self.queue_size = queue_size
         self.queue = None
         if queue_size:
@@ -93,12 +101,7 @@ class SCE(ContrastiveModel):
 
     def default_loss(self):
         """Return SCE at the model's temperatures and coefficient."""
-        return SCELoss(
-            self.temperature,
-            self.target_temperature,
-            self.coefficient,
-            self_logit=self.self_logit,
-        )
+        return self.paper_loss
 
     def default_projector(self, feature_dim):
         """Return Dense(512, no bias) - BN - ReLU - Dense(128, bias)."""
@@ -137,17 +140,15 @@ class SCE(ContrastiveModel):
         losses = [self.loss((k, queue), q) for k, q in outputs["pairs"]]
         return sum(losses) / len(losses)
 
-    def after_step(self, outputs):
+    def after_step(self, outputs, applied):
         """Enqueue the keys, after the loss."""
         if self.queue is not None:
-            self.queue.enqueue(ops.concatenate(outputs["keys"]))
+            self.queue.enqueue(ops.concatenate(outputs["keys"]), applied)
 
     def get_config(self):
         """Return the constructor's arguments."""
-        predictor = keras.saving.serialize_keras_object(self.predictor)
         return {
             **super().get_config(),
-            "predictor": predictor,
             "temperature": self.temperature,
             "target_temperature": self.target_temperature,
             "coefficient": self.coefficient,

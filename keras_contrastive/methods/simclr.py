@@ -22,10 +22,10 @@ class SimCLR(ContrastiveModel):
         projector: Layer, features to embeddings; by default the paper's two-layer head
             to 128 dimensions (section 4.2), in the authors' form: batch norm after both
             layers, the last one without offset.
-        temperature: t > 0. The paper: 0.1 for ImageNet and large batches, 0.5 for
-            CIFAR-10 and batches up to 1,024.
-        num_classes, augmentation, concatenate_views: See `ContrastiveModel`. The
-            authors run both views as one batch.
+        temperature: t > 0. The paper: 0.1 (default) for ImageNet and large batches,
+            0.5 for CIFAR-10 and batches up to 1,024; solo-learn's recipe 0.2.
+        num_classes, augmentation, concatenate_views: See `ContrastiveModel`. Both
+            views as one batch is the default, as in the authors' code.
 
     Example:
         encoder = kc.encoders.resnet(depth=18, input_shape=(32, 32, 3))
@@ -58,11 +58,11 @@ class SimCLR(ContrastiveModel):
             **kwargs,
         )
         self.temperature = temperature
-        self.default_loss()  # says at once what is wrong with the temperature
+        self.paper_loss = NTXentLoss(temperature)
 
     def default_loss(self):
         """Return NT-Xent at the model's temperature."""
-        return NTXentLoss(self.temperature)
+        return self.paper_loss
 
     def default_projector(self, feature_dim):
         """Return the authors' head: dim(h) hidden units, 128 out, norm after both."""

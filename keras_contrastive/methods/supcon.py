@@ -29,10 +29,12 @@ class SupCon(ContrastiveModel):
         num_classes: Number of classes of a classifier over the features: an online
             probe without effect on the encoder if `classification_weight` is 0.
         classification_weight: w >= 0. The default 0 is pure SupCon.
-        base_temperature: The authors' code multiplies the loss by
-            temperature / base_temperature, with 0.07. None is the paper: factor 1.
-        augmentation, concatenate_views: See `ContrastiveModel`. The authors run both
-            views as one batch.
+        base_temperature: If given, the loss is multiplied by temperature /
+            base_temperature. None (default) is the paper: factor 1. The authors' code
+            has 0.07, a factor of 1.43, to which their learning rate for SGD belongs:
+            so has `recipes.SUPCON_SMALL.method_arguments`.
+        augmentation, concatenate_views: See `ContrastiveModel`. Both views as one
+            batch is the default, as in the authors' code.
 
     Labels are integer class ids >= 0 of shape `(batch,)`.
 
@@ -61,9 +63,9 @@ class SupCon(ContrastiveModel):
         **kwargs,
     ):
         joint = classification_weight > 0
-        if not classification_weight >= 0 or (joint and not num_classes):
+        if not classification_weight >= 0 or (joint and (num_classes or 0) < 2):
             raise ValueError(
-                "`classification_weight` must be >= 0 and needs `num_classes`. "
+                "`classification_weight` must be >= 0 and needs `num_classes` >= 2. "
                 f"Received: {classification_weight=}, {num_classes=}"
             )
         super().__init__(
@@ -87,11 +89,11 @@ class SupCon(ContrastiveModel):
                 from_logits=True
             )
             self.trackers.append(keras.metrics.Mean(name="accuracy"))
-        self.default_loss()  # says at once what is wrong with the temperature
+        self.paper_loss = SupConLoss(temperature, base_temperature)
 
     def default_loss(self):
         """Return L_out at the model's temperature."""
-        return SupConLoss(self.temperature, self.base_temperature)
+        return self.paper_loss
 
     def default_projector(self, feature_dim):
         """Return the authors' head: no batch norm, biases, dim(h) hidden units."""

@@ -1,11 +1,11 @@
 """BYOL's recipes: Grill et al., 2020, https://arxiv.org/abs/2006.07733."""
 
 from keras_contrastive.optimizers import LARS
+from keras_contrastive.recipes import solo_learn
 from keras_contrastive.recipes.recipe import Recipe, from_source
-from keras_contrastive.recipes.solo_learn import CLIPPED_LARS, CLIPPED_LARS_NOTE
-from keras_contrastive.recipes.solo_learn import SOURCE as SOLO
 
 _BYOL = "Grill et al. 2020; deepmind-research f5de0ed, byol"
+_SOLO = solo_learn.SOURCE
 
 _BYOL_HEAD = {
     "units": 256,
@@ -16,30 +16,19 @@ _BYOL_HEAD = {
 }
 
 BYOL_SMALL = Recipe(
+    **solo_learn.CONSTANTS,
     method="BYOL",
-    images="small images (32 x 32)",
-    encoder="ResNet-18, small-image stem",
-    epochs=1000,
-    batch_size=256,
-    optimizer_class=LARS,
-    optimizer_arguments=CLIPPED_LARS,
     weight_decay=1e-5,
     base_learning_rate=1.0,
-    warmup_epochs=10,
-    warmup_start=3e-5,
-    method_arguments={},
     projector=_BYOL_HEAD,
     predictor=_BYOL_HEAD,
     target_momentum={"start": 0.99, "end": 1.0, "schedule": "cosine"},
     augmentation="byol",
-    sources=from_source(
-        SOLO,
-        scaling="learning rate stated per 256 images",
-        projector=f"widths: {SOLO}; biases and batch norm: {_BYOL}",
-        predictor=f"widths: {SOLO}; biases and batch norm: {_BYOL}",
-        augmentation=f"{SOLO}: no blur, solarise 0 / 0.2, crop area from 0.08",
+    sources=solo_learn.sources(
+        projector=f"widths: {_SOLO}; biases and batch norm: {_BYOL}",
+        predictor=f"widths: {_SOLO}; biases and batch norm: {_BYOL}",
+        augmentation=f"{_SOLO}: no blur, solarise 0 / 0.2, crop area from 0.08",
     ),
-    notes=CLIPPED_LARS_NOTE,
 )
 
 BYOL_IMAGENET = Recipe(
@@ -53,7 +42,6 @@ BYOL_IMAGENET = Recipe(
     weight_decay=1.5e-6,
     base_learning_rate=0.2,
     warmup_epochs=10,
-    method_arguments={},
     projector=_BYOL_HEAD,
     predictor=_BYOL_HEAD,
     target_momentum={"start": 0.996, "end": 1.0, "schedule": "cosine"},

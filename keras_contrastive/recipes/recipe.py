@@ -34,6 +34,8 @@ class Recipe:
         scaling: How the peak grows with the batch size, see `WarmupCosine`.
         warmup_epochs: Epochs of linear warm-up, from `warmup_start`.
         warmup_start: Learning rate of the first step.
+        warmup_limit: Largest share of a run that warms up: one shorter than the
+            paper's warms up in proportion.
         final_learning_rate: Learning rate at the end of the cosine.
         method_arguments: Arguments of the method.
         projector: Arguments of the projector.
@@ -45,9 +47,10 @@ class Recipe:
 
     Example:
         recipe = kc.recipes.SCE_SMALL
-        model = kc.SCE(encoder, **recipe.method_arguments)
-        model.compile(recipe.optimizer())
-
+        head = kc.layers.ProjectionHead(**recipe.projector)
+        rule = kc.callbacks.MomentumUpdate(**recipe.target_momentum)
+        model = kc.SCE(encoder, head, **recipe.method_arguments)
+        model.compile(recipe.optimizer(), momentum_update=rule)
     """
 
     method: str
@@ -64,8 +67,9 @@ class Recipe:
     scaling: Callable[[int, int], float] = linear_scaling
     warmup_epochs: float
     warmup_start: float = 0.0
+    warmup_limit: float = 0.1
     final_learning_rate: float = 0.0
-    method_arguments: Mapping[str, Any]
+    method_arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     projector: Mapping[str, Any]
     predictor: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     target_momentum: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -82,7 +86,7 @@ class Recipe:
             scaling=self.scaling,
             start=self.warmup_start,
             final=self.final_learning_rate,
-            warmup_limit=0.1,  # a run shorter than the paper's warms up in proportion
+            warmup_limit=self.warmup_limit,
         )
 
     def optimizer(self) -> keras.optimizers.Optimizer:
@@ -121,4 +125,5 @@ def from_source(source: str, **exceptions: str) -> dict[str, str]:
     """Return `sources` with one source for all constants, but for `exceptions`."""
     names = (field.name for field in dataclasses.fields(Recipe))
     sources = {name: source for name in names if name not in _NOT_CONSTANTS}
+    sources["warmup_limit"] = "chosen here: no effect at the paper's length"
     return {**sources, **exceptions}

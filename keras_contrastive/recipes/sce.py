@@ -37,8 +37,9 @@ SCE_SMALL = Recipe(
         augmentation=f"{_SCE}, CIFAR: weak view for the target, strong view online",
     ),
     notes=(
-        "All variables are decayed. The authors' warm-up divides by W - 1 steps, and "
-        "the target's batch norm sees eight simulated splits of a permuted batch."
+        "All variables are decayed. The authors' warm-up divides by W - 1 steps, the "
+        "target's batch norm sees eight simulated splits of a permuted batch, and the "
+        'own key is not masked as in the paper: self_logit="zero".'
     ),
 )
 
@@ -89,7 +90,7 @@ SCE_IMAGENET = Recipe(
         augmentation=f"{_SCE}, ImageNet: as BYOL, but crop area from 0.2",
     ),
     notes=(
-        "The authors' warm-up divides by W - 1 steps and their target momentum by "
-        "one step less than the run has."
+        "The authors' warm-up divides by W - 1 steps, their target momentum by one "
+        'step less than the run has, and the own key is not masked: self_logit="zero".'
     ),
 )

@@ -1,24 +1,16 @@
 """SimCLR's recipes: Chen et al., 2020, https://arxiv.org/abs/2002.05709."""
 
 from keras_contrastive.optimizers import LARS
+from keras_contrastive.recipes import solo_learn
 from keras_contrastive.recipes.recipe import Recipe, from_source
-from keras_contrastive.recipes.solo_learn import CLIPPED_LARS, CLIPPED_LARS_NOTE
-from keras_contrastive.recipes.solo_learn import SOURCE as SOLO
 
 _SIMCLR = "Chen et al. 2020; google-research/simclr 383d414"
 
 SIMCLR_SMALL = Recipe(
+    **solo_learn.CONSTANTS,
     method="SimCLR",
-    images="small images (32 x 32)",
-    encoder="ResNet-18, small-image stem",
-    epochs=1000,
-    batch_size=256,
-    optimizer_class=LARS,
-    optimizer_arguments=CLIPPED_LARS,
     weight_decay=1e-4,
     base_learning_rate=0.4,
-    warmup_epochs=10,
-    warmup_start=3e-5,
     method_arguments={"temperature": 0.2},
     projector={
         "units": 256,
@@ -28,12 +20,9 @@ SIMCLR_SMALL = Recipe(
         "output_bias": True,
     },
     augmentation="simclr",
-    sources=from_source(
-        SOLO,
-        scaling="learning rate stated per 256 images",
-        augmentation=f"{SOLO}: strength 1, blur 0.5, crop area from 0.08",
+    sources=solo_learn.sources(
+        augmentation=f"{solo_learn.SOURCE}: strength 1, blur 0.5, crop area from 0.08",
     ),
-    notes=CLIPPED_LARS_NOTE,
 )
 
 SIMCLR_IMAGENET = Recipe(

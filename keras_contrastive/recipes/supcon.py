@@ -7,6 +7,14 @@ _SUPCON = "HobbitLong/SupContrast 66a8fe5, CIFAR"
 _RECALLED = "Khosla et al. 2020 (recalled, unchecked)"
 _CHOSEN = "chosen here: as SimCLR on ImageNet"
 
+_HEAD = {
+    "units": 128,
+    "hidden_units": (2048,),
+    "hidden_bias": True,
+    "hidden_norm": False,
+    "output_bias": True,
+}
+
 SUPCON_SMALL = Recipe(
     method="SupCon",
     images="small images (32 x 32)",
@@ -21,13 +29,7 @@ SUPCON_SMALL = Recipe(
     warmup_start=0.01,
     final_learning_rate=5e-4,
     method_arguments={"temperature": 0.1, "base_temperature": 0.07},
-    projector={
-        "units": 128,
-        "hidden_units": (2048,),
-        "hidden_bias": True,
-        "hidden_norm": False,
-        "output_bias": True,
-    },
+    projector=_HEAD,
     augmentation="supcon",
     sources=from_source(
         _SUPCON,
@@ -38,11 +40,16 @@ SUPCON_SMALL = Recipe(
         augmentation=f"{_SUPCON}: jitter 0.4, no blur, crop area from 0.2",
         **{
             "method_arguments.base_temperature": (
-                f"{_SUPCON}: multiplies the loss by 0.1 / 0.07, which SGD feels"
+                f"{_SUPCON}: multiplies the loss by 0.1 / 0.07, which SGD feels; "
+                "the paper has no such factor"
             )
         },
     ),
-    notes="All variables are decayed. The authors lower the cosine once an epoch.",
+    notes=(
+        "All variables are decayed. The authors lower the cosine once an epoch. Their "
+        "base_temperature belongs to their learning rate; SupCon's default is the "
+        "paper's factor of 1: give the method these method_arguments to have both."
+    ),
 )
 
 SUPCON_IMAGENET = Recipe(
@@ -57,13 +64,7 @@ SUPCON_IMAGENET = Recipe(
     base_learning_rate=0.3,
     warmup_epochs=10,
     method_arguments={"temperature": 0.1},
-    projector={
-        "units": 128,
-        "hidden_units": (2048,),
-        "hidden_bias": True,
-        "hidden_norm": False,
-        "output_bias": True,
-    },
+    projector=_HEAD,
     augmentation="supcon",
     sources=from_source(
         _RECALLED,

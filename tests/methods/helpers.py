@@ -57,3 +57,14 @@ def sgd(rate=0.05):
 
 def weights_of(model):
     return [np.array(w) for w in model.weights]
+
+
+def parameters(model):
+    """What the target follows."""
+    return model.encoder.trainable_variables + model.projector.trainable_variables
+
+
+def target_parameters(model):
+    """The target's own, in the same order."""
+    target = model.target
+    return target.encoder.trainable_variables + target.projector.trainable_variables

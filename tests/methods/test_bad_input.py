@@ -1,5 +1,8 @@
 """One clear sentence for everything that a user can get wrong."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -82,6 +85,19 @@ def test_last_batch_of_one_stops_with_a_sentence():
     views = tf.data.Dataset.from_tensor_slices(odd).batch(8)
     with pytest.raises(ValueError, match="batch of 1 example.*drop_remainder"):
         compiled().fit(views, verbose=0)
+    with pytest.raises(ValueError, match="batch of 1.*no single example over"):
+        compiled().fit((V_1[:9], V_2[:9]), LABELS[:9], batch_size=8, verbose=0)
+
+
+def test_weights_per_example_are_refused():
+    words = "no weights for single ones.*sample_weight"
+    ones = np.ones(16, "float32")
+    refused(compiled(), ((V_1, V_2), LABELS, ones), words)
+    for weights in ({"sample_weight": ones}, {"class_weight": {0: 2.0}}):
+        with pytest.raises(ValueError, match=words):
+            compiled().fit((V_1, V_2), LABELS, batch_size=8, verbose=0, **weights)
+    with pytest.raises(ValueError, match=words):
+        compiled().evaluate(data(((V_1, V_2), LABELS, ones)), verbose=0)
 
 
 @ALL
@@ -143,6 +159,16 @@ def test_supcon_labels():
     one_hot = np.eye(4, dtype="int64")[LABELS]
     refused(compiled("supcon"), ((V_1, V_2), one_hot), "argmax")
     refused(compiled("supcon"), ((V_1, V_2), LABELS * 0 - 1), "unlabelled")
+    with pytest.raises(ValueError, match="unlabelled"):
+        compiled("supcon").fit((V_1, V_2), LABELS - 1, batch_size=8, verbose=0)
+    inside = compiled("supcon", augmentation=kc.augmentations.supcon(8))
+    refused(inside, ((V_1,),), "learns from labels.*no labels")
+
+
+def test_labels_beyond_the_number_of_classes():
+    for name, options in (("simclr", {}), ("supcon", {"classification_weight": 1.0})):
+        model = compiled(name, num_classes=3, **options)
+        refused(model, ((V_1, V_2), LABELS), "below num_classes=3.*larger")
 
 
 def test_probe_needs_labels_and_ignores_unlabelled():
@@ -168,7 +194,9 @@ def test_label_ids_beyond_float32_stay_apart():
         (lambda e: kc.SCE(e, target_temperature=0), "`target_temperature`"),
         (lambda e: kc.SCE(e, coefficient=1.5), "`coefficient`.*1.5"),
         (lambda e: kc.SCE(e, self_logit="none"), "`self_logit`"),
+        (lambda e: kc.SCE(e, coefficient=-0.1), "`coefficient`.*-0.1"),
         (lambda e: kc.SimCLR(e, num_classes=1), "`num_classes`"),
+        (lambda e: kc.BYOL(e, num_classes=0), "`num_classes`"),
         (lambda e: kc.callbacks.MomentumUpdate(1.5), "`start`.*1.5"),
         (lambda e: kc.callbacks.MomentumUpdate(0.9, -1), "`end`.*-1"),
         (lambda e: kc.callbacks.MomentumUpdate(schedule="linear"), "`schedule`"),
@@ -222,12 +250,14 @@ def test_nan_loss_names_step_and_checkpoint(tmp_path):
     monitor = kc.callbacks.CollapseMonitor(checkpoint=checkpoint)
     with pytest.raises(FloatingPointError, match="nan at step 8.*run.weights.h5"):
         model.fit(dataset(), verbose=0, callbacks=[monitor])
+    monitor = kc.callbacks.CollapseMonitor(check_every=2)
+    monitor.set_model(model)
+    monitor.on_train_batch_end(0, {"loss": np.inf})  # not its turn
+    with pytest.raises(FloatingPointError, match="inf at step 8.*no checkpoint"):
+        monitor.on_train_batch_end(1, {"loss": np.inf})
 
 
 def test_other_backend_is_refused_at_import():
-    import subprocess
-    import sys
-
     code = "import keras_contrastive"
     run = subprocess.run(
         [

@@ -1,5 +1,6 @@
 """A run that is killed and resumed equals one that was never interrupted."""
 
+import json
 import os
 import signal
 import subprocess
@@ -7,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from helpers import METHODS, build, dataset, sgd
+from helpers import METHODS, build, dataset, head, sgd, tiny_encoder
 
 import keras_contrastive as kc
 
@@ -56,8 +57,6 @@ def run(name, folder, kill=""):
 
 @pytest.mark.parametrize("name", ["byol", "sce"])
 def test_killed_and_resumed_equals_uninterrupted(name, tmp_path):
-    import json
-
     whole = run(name, tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr[-2000:]
     killed = run(name, tmp_path / "killed", "kill")
@@ -81,10 +80,7 @@ def test_resume_in_one_process(name, tmp_path):
         return model
 
     rules = []
-    if name in (
-        "byol",
-        "sce",
-    ):  # a run of one epoch has another cosine than one of three
+    if name in ("byol", "sce"):  # one epoch has another cosine than three
         rules = [kc.callbacks.MomentumUpdate(0.9, schedule="constant")]
 
     def fit(model, epochs):
@@ -112,6 +108,13 @@ def test_checkpoint_of_another_model(tmp_path):
     other.compile(sgd())
     with pytest.raises(ValueError, match="another model.*BYOL.*SimCLR"):
         other.fit(dataset(), verbose=0, callbacks=[kc.callbacks.Checkpoint(path)])
+    wider = kc.SimCLR(tiny_encoder(width=7), head())
+    wider.compile(sgd())
+    before = wider.get_weights()
+    with pytest.raises(ValueError, match="another model.*'parameters'"):
+        wider.fit(dataset(), verbose=0, callbacks=[kc.callbacks.Checkpoint(path)])
+    for a, b in zip(before, wider.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
     assert not list(tmp_path.glob(".partial*"))
     with pytest.raises(ValueError, match="weights.h5"):
         kc.callbacks.Checkpoint(tmp_path / "run.ckpt")

@@ -1,0 +1,75 @@
+"""Loss scaling in mixed_float16: a step that it skips counts nowhere."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from helpers import build, dataset, parameters, sgd, target_parameters
+
+import keras_contrastive as kc
+
+
+class Record(keras.callbacks.Callback):
+    """The online network after every batch, and how many steps were applied."""
+
+    def __init__(self):
+        super().__init__()
+        self.history = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        applied = int(np.array(self.model.optimizer.iterations))
+        self.history.append((applied, [np.array(v) for v in parameters(self.model)]))
+
+
+def state(model):
+    """What only an applied step may change."""
+    queue = getattr(model, "queue", None)
+    variables = parameters(model) + target_parameters(model)
+    return [np.array(v) for v in variables + (queue.weights if queue else [])]
+
+
+@pytest.mark.parametrize("name", ["byol", "sce"])
+def test_skipped_steps_count_nowhere_on_one_and_on_two_replicas(name, strategy_of):
+    keras.config.set_dtype_policy("mixed_float16")
+    losses, movements, counts = [], [], []
+    for replicas in (1, 2):
+        strategy = strategy_of(replicas) if replicas > 1 else None
+        with strategy.scope() if strategy else tf.init_scope():
+            model = build(name)
+            # Gradients overflow until the scale has been halved a few times.
+            scaled = keras.optimizers.LossScaleOptimizer(sgd(0.005), 2.0**30)
+            model.compile(scaled, jit_compile=False)
+        before = state(model)
+        model.fit(dataset(), verbose=0)
+        assert int(np.array(model.optimizer.iterations)) == 0
+        for a, b in zip(before, state(model), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+        scaled.dynamic_scale.assign(2.0**17)
+        target = [np.array(v, "float64") for v in target_parameters(model)]
+        record = Record()
+        rule = kc.callbacks.MomentumUpdate(0.9)
+        history = model.fit(dataset(), epochs=3, verbose=0, callbacks=[rule, record])
+        losses.append(history.history["loss"])
+        end = state(model)[: len(target)]
+        pairs = zip(end, before, strict=False)
+        movements.append(np.concatenate([(a - b).ravel() for a, b in pairs]))
+        counts.append([count for count, _ in record.history])
+        applied, k = counts[-1][-1], 0
+        assert 0 < applied < 12
+        for count, online in record.history:
+            if count > k:
+                tau = 1 - (1 - 0.9) * (np.cos(np.pi * k / 12) + 1) / 2
+                pairs = zip(target, online, strict=True)
+                target = [tau * t + (1 - tau) * v for t, v in pairs]
+                k = count
+        for actual, expected in zip(target_parameters(model), target, strict=True):
+            np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
+        if name == "sce":
+            assert int(model.queue.get_weights()[1]) == 8 * applied % 24
+    # One replica and two skip the same steps and go the same way, as far as float16
+    # tells: a gradient that is scaled twice would go half or double the way.
+    assert counts[0] == counts[1]
+    np.testing.assert_allclose(*losses, rtol=1e-2)
+    one, two = movements
+    assert np.linalg.norm(one - two) < 0.2 * np.linalg.norm(one)
