@@ -67,15 +67,24 @@ def _check_range(x):
                 f"image {start + int(np.argmax(bad))}. Remove or repair such images."
             )
         low, high = min(low, part_low), max(high, part_high)
+    check_limits("`x`", low, high, x.dtype.kind == "f", "pass x * 255")
+
+
+def check_limits(name: str, low: float, high: float, is_float: bool, remedy: str):
+    """Refuses pixels outside of [0, 255], and floats in [0, 1] that are not all black.
+
+    Raises:
+        ValueError: in these two cases; `remedy` is how to multiply by 255.
+    """
     if low < 0 or high > 255:
         raise ValueError(
-            f"`x` must be in [0, 255]. Received: values in [{low:g}, {high:g}]. Undo "
-            "the normalisation: scaling is a layer inside the encoder."
+            f"{name} must be in [0, 255]. Received: values in [{low:g}, {high:g}]. "
+            "Undo the normalisation: scaling is a layer inside the encoder."
         )
-    if x.dtype.kind == "f" and high <= 1:
+    if is_float and 0 < high <= 1:
         raise ValueError(
-            "`x` must be in [0, 255], but its largest value is "
-            f"{high:g}, as in images scaled to [0, 1]. Multiply by 255: pass x * 255."
+            f"{name} must be in [0, 255], but its largest value is {high:g}, as in "
+            f"images scaled to [0, 1]. Multiply by 255: {remedy}."
         )
 
 

@@ -15,7 +15,8 @@ class Cache:
     """What of a source is kept in memory, and what is left to do per epoch.
 
     `records` is what an epoch starts from: `(index, (record,))` or
-    `(index, (record, label))`. `load` makes an image of one such record.
+    `(index, (record, label))`. `read` makes of one such record the bytes of a file,
+    or an image where the source or the cache holds images; `load` makes an image.
     """
 
     def __init__(self, source: Source, options: Options, bad: BadExamples):
@@ -27,12 +28,13 @@ class Cache:
         self.records = source.records.enumerate()
         if options.cache_decoded:
             self._keep(lambda record: self._decode(self._read(record)))
-            self.load = tf.identity
+            self.read = self.load = tf.identity
         elif options.cache_encoded:
             self._keep(self._read)
-            self.load = self._decode
+            self.read, self.load = tf.identity, self._decode
         else:
             self._seen[:] = True
+            self.read = self._read
             self.load = lambda record: self._decode(self._read(record))
 
     def kept(self):

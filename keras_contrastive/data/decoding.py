@@ -1,4 +1,9 @@
-"""Encoded image files to uint8 tensors, and images to one size."""
+"""Encoded image files to uint8 tensors, and images to one size.
+
+EXIF orientation is *not* applied, in folders as in serving (`image_io`): TensorFlow's
+decoders ignore it. A photograph is read as its pixels are stored; where that matters,
+turn it upright first (for example with `PIL.ImageOps.exif_transpose`).
+"""
 
 import re
 
@@ -11,7 +16,8 @@ def decode_image(contents, channels: int = 3):
     """Decodes JPEG, PNG, BMP, GIF (its first frame) or WebP (not animated).
 
     Grayscale images get three equal channels, alpha is dropped, CMYK becomes RGB,
-    16 bits become 8; with `channels=1` colours become luminance. Palette BMP files
+    16 bits become 8; with `channels=1` colours become luminance. EXIF orientation is
+    ignored. Palette BMP files
     with another palette than gray are read as gray: TensorFlow ignores the palette.
 
     Args:
@@ -33,6 +39,30 @@ def decode_image(contents, channels: int = 3):
         contents = tf.identity(contents)
     # All channels that there are: BMP, GIF and WebP refuse any other number.
     image = tf.io.decode_image(contents, channels=0, expand_animations=False)
+    return _with_channels(image, channels)
+
+
+def decode_jpeg_part(contents, window, channels: int = 3):
+    """Decodes a window of a JPEG: the pixels that `decode_image` gives there.
+
+    They are the same, but for those at edges of the window that are no edges of the
+    image, where halved colour channels are interpolated without what lies outside.
+
+    Args:
+        contents: Scalar string tensor, a JPEG. Damage behind the window goes unseen.
+        window: int32 tensor, `(top, left, height, width)`, within the image.
+        channels: 1 or 3.
+
+    Returns:
+        uint8 tensor of shape `(height, width, channels)`, in [0, 255].
+
+    Raises:
+        tf.errors.InvalidArgumentError: if the window cannot be decoded.
+    """
+    return _with_channels(tf.io.decode_and_crop_jpeg(contents, window), channels)
+
+
+def _with_channels(image, channels):
     image.set_shape((None, None, None))
     is_gray = tf.shape(image)[-1] < 3  # gray, or gray and alpha
     if channels == 1:

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_contrastive.data.bad_examples import BadExamples, watch
 from keras_contrastive.data.cache import PARALLEL, Cache
+from keras_contrastive.data.crop_first import CropFirst, begins_with_crop
 from keras_contrastive.data.epochs import Epochs
 from keras_contrastive.data.options import Options
 from keras_contrastive.data.pipeline import finished, play
@@ -19,8 +20,10 @@ def views_from_source(source: Source, options: Options) -> tf.data.Dataset:
     """The dataset that `views_from_directory`, `_tfds` and `_dataset` return.
 
     A pass: records in the order of the epoch -> decoded (in parallel, the only step
-    that may fail) -> the first `steps * batch` that succeeded -> batches -> views (in
-    parallel). Images of different sizes get their views one by one, before batching.
+    that may fail; of floats those with NaN are left out) -> the first `steps * batch`
+    that succeeded -> batches -> views (in parallel). Images of different sizes are
+    cropped one by one, before batching, if that is what the policy begins with; by any
+    other policy they get their views then.
     """
     source = source.share(options.worker, options.workers)
     steps = options.steps(source.size, source.name)
@@ -40,6 +43,9 @@ def views_from_source(source: Source, options: Options) -> tf.data.Dataset:
     )
     cached = Cache(source, options, bad)
     make_views = ViewMaker(options.augmentation)
+    crop_first = None
+    if not same_size and begins_with_crop(options.augmentation):
+        crop_first = CropFirst(options.augmentation, options.channels)
 
     def order(epoch, records):
         if not options.shuffle:
@@ -54,25 +60,32 @@ def views_from_source(source: Source, options: Options) -> tf.data.Dataset:
         # Behind the shuffled records the same ones again, unshuffled, only to
         # stand in for bad ones. They cost nothing while nobody asks for them.
         records = order(epoch, cached.records).concatenate(cached.records)
-        return play(epoch, records.enumerate())
+        records = records.enumerate()
+        return play(epoch, records.filter(is_finite) if source.is_float else records)
+
+    def is_finite(position, record):
+        return tf.reduce_all(tf.math.is_finite(record[1][0]))
 
     @tf.autograph.experimental.do_not_convert
     def load(epoch, numbered):
         position, (_, (record, *label)) = numbered
-        images = cached.load(record)
-        if not same_size:
-            # The place for cropping while decoding (`decode_and_crop_jpeg`): here
-            # are the bytes, the policy and the key of one image.
-            key = view_key(options.seed, epoch, position, options.worker)
-            images = make_views.single(images, key)
+        key = view_key(options.seed, epoch, position, options.worker)
+        if same_size:
+            images = cached.load(record)
+        elif crop_first:
+            images = crop_first.crops(cached.read(record), key)
+        else:
+            images = make_views.single(cached.load(record), key)
         return epoch, position, (images, *label)
 
     @tf.autograph.experimental.do_not_convert
     def augment(epoch, step, element):
         images, *labels = element
+        key = view_key(options.seed, epoch, step, options.worker)
         if same_size:
-            key = view_key(options.seed, epoch, step, options.worker)
             images = make_views(images, key)
+        elif crop_first:
+            images = crop_first.rest(images, key)
         return epoch, (images, *labels)
 
     @functools.lru_cache(maxsize=2)
@@ -92,7 +105,9 @@ def views_from_source(source: Source, options: Options) -> tf.data.Dataset:
     dataset = epochs.dataset().flat_map(examples).map(load, **PARALLEL)
     make_views.check()
     if source.is_encoded:
-        dataset = _or_give_up(dataset.ignore_errors(), bad)
+        dataset = dataset.ignore_errors()
+    if source.is_encoded or source.is_float:
+        dataset = _or_give_up(dataset, bad)
     dataset = dataset.take(wanted).batch(batch, options.drop_remainder)
     dataset = dataset.map(lambda epoch, positions, e: (epoch[0], positions, e))
     dataset = watch(dataset, on_gap).map(augment, **PARALLEL)

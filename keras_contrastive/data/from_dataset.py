@@ -1,12 +1,15 @@
 """`views_from_dataset`: two-view batches from any `tf.data.Dataset` of images."""
 
+import numpy as np
 import tensorflow as tf
 
+from keras_contrastive.data.array_checks import check_limits
 from keras_contrastive.data.examples import views_from_source
 from keras_contrastive.data.options import Options
 from keras_contrastive.data.source import Source
 
 _SHUFFLE_BUFFER = 10_000
+_LOOKED_AT = 8  # float images at the start whose value range is checked
 
 
 def views_from_dataset(
@@ -49,8 +52,9 @@ def views_from_dataset(
         channels: 1 or 3, for encoded images.
         cache_encoded: Whether to keep the elements, as they come, in memory.
         cache_decoded: Whether to keep the decoded images in memory.
-        on_error: As in `views_from_directory`, for encoded images. An error that
-            `dataset` itself raises with decoded images is passed on.
+        on_error: As in `views_from_directory`, for encoded images and for float
+            images with NaN or infinite pixels. An error that `dataset` itself raises
+            with decoded images is passed on.
         input_context: As in `views_from_arrays`.
         image_key: Where the image is, if elements are dictionaries.
         label_key: Where the label is; `None` or an absent "label": no labels.
@@ -63,8 +67,9 @@ def views_from_dataset(
         Dataset as in `views_from_arrays`.
 
     Raises:
-        ValueError: if the elements are batched or of another form, if the number of
-            elements is unknown, infinite or zero, and as in `views_from_arrays`.
+        ValueError: if the elements are batched or of another form, if the first ones
+            are floats in [0, 1] or outside of [0, 255], if the number of elements is
+            unknown, infinite or zero, and as in `views_from_arrays`.
 
     Example:
         >>> files = tf.data.Dataset.list_files("photos/*.jpg", shuffle=False)
@@ -93,6 +98,8 @@ def views_from_dataset(
     size = _size(dataset, num_examples)
     records = _records(dataset, image_key, label_key).take(size)
     image = records.element_spec[0]
+    if image.dtype.is_floating:
+        _check_first(records)
     shape = (None, None) if image.dtype == tf.string else tuple(image.shape[:2])
     source = Source(
         name="`dataset`",
@@ -100,6 +107,7 @@ def views_from_dataset(
         size=size,
         shuffle_buffer=shuffle_buffer or min(size, _SHUFFLE_BUFFER),
         image_shape=shape,
+        explain=_not_finite if image.dtype.is_floating else None,
     )
     return views_from_source(source, options)
 
@@ -190,6 +198,21 @@ def _check_image(image):
         "The elements of `dataset` must be single images in [0, 255]. "
         f"Received: {image}. {remedy}"
     )
+
+
+def _check_first(records):
+    """Looks at a few float images, which mistaken value ranges do not escape."""
+    images = [record[0] for record in records.take(_LOOKED_AT).as_numpy_iterator()]
+    finite = [image for image in images if np.isfinite(image).all() and image.size]
+    if finite:
+        low = min(image.min() for image in finite)
+        high = max(image.max() for image in finite)
+        remedy = "map the images to image * 255"
+        check_limits("The images of `dataset`", low, high, True, remedy)
+
+
+def _not_finite(index):
+    return f"example {index}: NaN or infinite pixels"
 
 
 def _standard(image):

@@ -46,8 +46,11 @@ def views_from_directory(
         seed: As in `views_from_arrays`.
         shuffle: As in `views_from_arrays`.
         drop_remainder: As in `views_from_arrays`.
-        image_size: `None`: the augmentation sees every image by itself at its full
-            resolution (a batch of one), as in the papers; files may differ in size.
+        image_size: `None`: crops are taken from every image at its full resolution, as
+            in the papers; files may differ in size. A policy whose views all begin
+            with `kc.layers.RandomResizedCrop`, as those of `kc.augmentations` do, cuts
+            them out while a JPEG is decoded, and its other layers work on whole
+            batches; any other augmentation sees every image as a batch of one.
             An integer or `(height, width)`: the largest centred part of that aspect
             ratio is resized first, and the augmentation works on whole batches.
             That is several times faster for small images, but crops then come from

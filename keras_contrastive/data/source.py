@@ -34,6 +34,11 @@ class Source:
         """Whether an image has still to be decoded."""
         return self.records.element_spec[0].dtype == tf.string
 
+    @property
+    def is_float(self) -> bool:
+        """Whether the records are images that can hold NaN."""
+        return self.records.element_spec[0].dtype.is_floating
+
     def share(self, worker: int, workers: int) -> "Source":
         """The part of one worker; all parts have the same size."""
         if workers == 1:

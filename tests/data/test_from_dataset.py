@@ -96,3 +96,20 @@ def test_length_must_be_known():
 def test_errors_say_what_is_wrong(dataset, options, message):
     with pytest.raises(ValueError, match=message):
         views(dataset, **options)
+
+
+def test_float_images_that_are_no_images():
+    floats = ARRAYS.map(lambda x, y: (tf.cast(x, tf.float32), y))
+    for factor, message in ((1 / 255, r"image \* 255"), (-1.0, "Undo the normal")):
+        with pytest.raises(ValueError, match=message):
+            views(floats.map(lambda x, y, f=factor: (x * f, y)))
+    broken = floats.map(lambda x, y: (tf.where(y == 4, np.nan, x), y))
+    dataset = views(broken, batch_size=5)
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="1 unreadable.*\n  example 4: NaN"):
+            view, _, labels = one_pass(dataset)
+        assert len(view) == 10 and np.isfinite(view).all() and 4 not in labels
+    with pytest.raises(tf.errors.OpError, match="example 4: NaN or infinite"):
+        one_pass(views(broken, batch_size=5, on_error="raise"))
+    with pytest.raises(tf.errors.OpError, match="More than half"):
+        one_pass(views(floats.map(lambda x, y: (x * np.nan, y))))
