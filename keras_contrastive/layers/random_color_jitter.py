@@ -230,14 +230,13 @@ def _saturation_and_hue(channels, saturation, hue):
     red, green, blue = channels
     value = tf.maximum(tf.maximum(red, green), blue)
     chroma = value - tf.minimum(tf.minimum(red, green), blue)
-    inverse = 1.0 / tf.where(chroma > 0, chroma, 1.0)
+    # The division comes last: XLA computes a quotient once, but repeats whatever is
+    # cheaper than that for each of the three channels that read it.
     h = tf.where(
         value == red,
-        (green - blue) * inverse,
-        tf.where(
-            value == green, 2 + (blue - red) * inverse, 4 + (red - green) * inverse
-        ),
-    )
+        green - blue,
+        tf.where(value == green, 2 * chroma + blue - red, 4 * chroma + red - green),
+    ) / tf.where(chroma > 0, chroma, 1.0)
     h += 6 * hue
     h -= 6 * tf.floor(h * (1 / 6))
     chroma = tf.minimum(chroma * saturation, value)
