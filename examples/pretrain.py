@@ -5,7 +5,7 @@
 
 Interrupted at any moment, it goes on when started again with the same flags. Writes to
 the output folder run.json (the flags), checkpoint.weights.h5, history.csv (one row an
-epoch), encoder.keras, and preset/, which `kc.from_preset` loads. `--method=supervised`
+epoch), encoder.keras, and a preset, the folder that `kc.from_preset` loads. `--method=supervised`
 is the baseline that learns from the labels: same network, views and schedule.
 """
 
@@ -53,20 +53,22 @@ _PRECISION = flags.DEFINE_enum(
     "precision", "float32", ["float32", "mixed_bfloat16", "mixed_float16"], "Policy."
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of weights and views.")
-_OUTPUT = flags.DEFINE_string("output", None, "Folder; default runs/METHOD-DATASET.")
+_OUTPUT = flags.DEFINE_string("output", None, "Folder; default runs/NAME.")
+_LICENCE = flags.DEFINE_string("licence", "not stated", "Of the weights.")
 _MEASURE = flags.DEFINE_list(
     "measure", ["sample"], "Data sets on which kNN and linear accuracy are measured."
 )
 
 METHODS = {"simclr": kc.SimCLR, "supcon": kc.SupCon, "byol": kc.BYOL, "sce": kc.SCE}
 # What `run.json` need not agree in when a run goes on.
-NOT_THE_RUN = ("output", "measure")
+NOT_THE_RUN = ("output", "measure", "licence")
 
 
 def main(argv):
     """Train, measure, save as a preset."""
     logging.set_verbosity(logging.WARNING)
-    name = f"{_METHOD.value}-{pathlib.Path(_DATASET.value).name}"
+    data = pathlib.Path(_DATASET.value).name
+    name = f"{_METHOD.value}_resnet{_DEPTH.value}_{data}"
     output = pathlib.Path(_OUTPUT.value or f"runs/{name}")
     command = start_or_go_on(output)
     keras.utils.set_random_seed(_SEED.value)
@@ -86,10 +88,10 @@ def main(argv):
     encoder.set_weights(model.encoder.get_weights())
     encoder.save(output / ".encoder.keras")
     os.replace(output / ".encoder.keras", output / "encoder.keras")
-    metrics = {name: kc.zoo.measure(encoder, name) for name in _MEASURE.value}
+    metrics = {data: kc.zoo.measure(encoder, data) for data in _MEASURE.value}
     preset = kc.save_to_preset(
         encoder,
-        output / "preset",
+        output / name,
         metadata={
             "method": type(model).__name__,
             "architecture": f"ResNet-{_DEPTH.value}, width {_WIDTH.value}, small stem",
@@ -102,13 +104,14 @@ def main(argv):
             "commit": commit(),
             "hardware": hardware(),
             "minutes": round(history.minutes(), 1),
+            "licence": _LICENCE.value,
         },
         metrics=metrics,
         weights_dtype="float16",
         overwrite=True,
     )
-    for name, numbers in metrics.items():
-        print(f"{name}: kNN {numbers['knn']:.1%}, linear {numbers['linear']:.1%}")
+    for data, numbers in metrics.items():
+        print(f"{data}: kNN {numbers['knn']:.1%}, linear {numbers['linear']:.1%}")
     print(f"{preset} is a preset: kc.from_preset({str(preset)!r})")
 
 

@@ -34,8 +34,8 @@ def test_a_run_goes_on_and_ends_as_a_preset(folder):
     flags = ("--method=byol", "--epochs=2")
     first = run(folder, *flags)
     assert first.returncode == 0, first.stderr[-3000:]
-    output = folder / "runs" / "byol-photos"
-    preset = kc.from_preset(output / "preset")
+    output = folder / "runs" / "byol_resnet10_photos"
+    preset = kc.from_preset(output / output.name)
     encoder = keras.models.load_model(output / "encoder.keras")
     images = np.zeros((1, 16, 16, 3), "uint8")
     # The preset's kernels are float16 on disk.
