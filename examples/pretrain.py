@@ -5,8 +5,9 @@
 
 Interrupted at any moment, it goes on when started again with the same flags. Writes to
 the output folder run.json (the flags), checkpoint.weights.h5, history.csv (one row an
-epoch), encoder.keras, and a preset, the folder that `kc.from_preset` loads. `--method=supervised`
-is the baseline that learns from the labels: same network, views and schedule.
+epoch), encoder.keras, and a preset, the folder that `kc.from_preset` loads.
+`--method=supervised` is the baseline that learns from the labels: same network, views
+and schedule.
 """
 
 import csv
