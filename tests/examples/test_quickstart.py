@@ -12,7 +12,15 @@ EXAMPLES = pathlib.Path(__file__).parent.parent.parent / "examples"
 
 def start(cwd, *flags, out=subprocess.PIPE, err=subprocess.PIPE):
     command = [sys.executable, EXAMPLES / "quickstart.py", *flags]
-    return subprocess.Popen(command, cwd=cwd, stdout=out, stderr=err, text=True)
+    # A job in the background of a script ignores Ctrl-C, and so would its children.
+    return subprocess.Popen(
+        command,
+        cwd=cwd,
+        stdout=out,
+        stderr=err,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 SMALL = ("--width=4", "--images=400", "--batch_size=64", "--supervised_seconds=2")
