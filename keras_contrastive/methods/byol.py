@@ -44,6 +44,7 @@ class BYOL(ContrastiveModel):
     """
 
     recipe = recipes.BYOL_SMALL
+    takes_predictor = True
 
     def __init__(
         self,

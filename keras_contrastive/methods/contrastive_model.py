@@ -36,7 +36,7 @@ class ContrastiveModel(ViewTrainer):
             [0, 255] to features `(batch, dim)`.
         projector: Layer, features to embeddings; by default the method's own.
         predictor: Layer, embeddings to embeddings of the same size; by default the
-            method's own, if it has one.
+            method's own, if it has one. Only for methods with `takes_predictor`.
         target: Whether a momentum copy of encoder and projector is kept.
         num_classes: If given, an online linear probe is trained on stop-gradient
             features with an optimizer of its own; the labels are those of the
@@ -47,7 +47,8 @@ class ContrastiveModel(ViewTrainer):
             norm sees both) or one after the other. Methods set the paper's choice.
 
     Raises:
-        ValueError: If `encoder` does not map images to `(batch, dim)`.
+        ValueError: If `encoder` does not map images to `(batch, dim)`, or a predictor
+            is given to a method that has none.
 
     Example: a new method is a class with four short methods.
 
@@ -69,6 +70,7 @@ class ContrastiveModel(ViewTrainer):
     recipe = None  # what `compile()` without an optimizer takes
     max_views: int | None = 2
     needs_labels = False
+    takes_predictor = False
 
     def __init__(
         self,
@@ -90,6 +92,12 @@ class ContrastiveModel(ViewTrainer):
         self.projector = _build(projector, feature_shape)
         embedding_shape = self.projector.compute_output_shape(feature_shape)
         self.embedding_dim = embedding_shape[-1]
+        if predictor is not None and not self.takes_predictor:
+            raise ValueError(
+                f"{type(self).__name__} has no predictor, and would not use one. "
+                f"Received: predictor={predictor!r}. Leave it out, or take kc.BYOL or "
+                "kc.SCE; a method of your own says `takes_predictor = True`."
+            )
         predictor = predictor or self.default_predictor(self.embedding_dim)
         self.predictor = predictor and _build(predictor, embedding_shape)
         self.target = MomentumTarget(encoder, self.projector) if target else None

@@ -62,6 +62,7 @@ class SCE(ContrastiveModel):
     """
 
     recipe = recipes.SCE_SMALL
+    takes_predictor = True
     max_views = None
 
     def __init__(

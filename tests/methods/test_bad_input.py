@@ -197,6 +197,7 @@ def test_label_ids_beyond_float32_stay_apart():
         (lambda e: kc.SCE(e, coefficient=-0.1), "`coefficient`.*-0.1"),
         (lambda e: kc.SimCLR(e, num_classes=1), "`num_classes`"),
         (lambda e: kc.BYOL(e, num_classes=0), "`num_classes`"),
+        (lambda e: kc.SimCLR(e, predictor=head()), "SimCLR has no predictor"),
         (lambda e: kc.callbacks.MomentumUpdate(1.5), "`start`.*1.5"),
         (lambda e: kc.callbacks.MomentumUpdate(0.9, -1), "`end`.*-1"),
         (lambda e: kc.callbacks.MomentumUpdate(schedule="linear"), "`schedule`"),
