@@ -3,9 +3,8 @@
 import tensorflow as tf
 
 from keras_contrastive.data.decoding import decode_image, decode_jpeg_part
-from keras_contrastive.layers.random_augmentation import apply_layer
 from keras_contrastive.layers.random_resized_crop import RandomResizedCrop
-from keras_contrastive.layers.views import Views
+from keras_contrastive.layers.views import Views, layer_seed
 
 
 class CropFirst:
@@ -26,7 +25,7 @@ class CropFirst:
     """
 
     def __init__(self, policy: Views, channels: int):
-        self._branches = policy.branches
+        self._policy = policy
         self._channels = channels
 
     def crops(self, content, key):
@@ -57,13 +56,10 @@ class CropFirst:
         Returns:
             Tuple of float32 `(batch, *size, channels)`.
         """
-        views = []
-        for view, branch in enumerate(self._branches):
-            images = crops[view]
-            for number, layer in enumerate(branch[1:], start=1):
-                images = apply_layer(layer, images, _layer_seed(key, view, number))
-            views.append(images)
-        return tuple(views)
+        return tuple(
+            self._policy.run(view, images, key, first=1)
+            for view, images in enumerate(crops)
+        )
 
     def _from_image(self, image, key):
         return self._cut(image, *self._draw(tf.shape(image), key))
@@ -84,8 +80,8 @@ class CropFirst:
         # `draw` looks at the shape alone, and no channels take no memory.
         images = tf.zeros([1, shape[0], shape[1], 0])
         drawn = [
-            branch[0].draw(_layer_seed(key, view, 0), images)
-            for view, branch in enumerate(self._branches)
+            branch[0].draw(layer_seed(key, view, 0), images)
+            for view, branch in enumerate(self._policy.branches)
         ]
         sides = ("top", "left", "height", "width")
         boxes = tf.stack([tf.stack([t[side][0] for side in sides]) for t in drawn])
@@ -94,7 +90,9 @@ class CropFirst:
     def _cut(self, image, boxes, flips):
         """What `RandomResizedCrop` does, by operations that are fast for one image."""
         crops = []
-        for view, (branch, flip) in enumerate(zip(self._branches, flips, strict=True)):
+        for view, (branch, flip) in enumerate(
+            zip(self._policy.branches, flips, strict=True)
+        ):
             top, left, height, width = tf.unstack(boxes[view])
             crop = image[top : top + height, left : left + width]
             crop = tf.image.resize(crop, branch[0].size)
@@ -109,12 +107,6 @@ def begins_with_crop(augmentation) -> bool:
     return type(augmentation) is Views and all(
         type(branch[0]) is RandomResizedCrop for branch in augmentation.branches
     )
-
-
-def _layer_seed(key, view, number):
-    """The seed that `Views` gives to layer `number` of a view."""
-    key = tf.random.fold_in(key, view, alg="philox")
-    return tf.random.fold_in(key, number, alg="philox")
 
 
 def _flipped(image, flip):

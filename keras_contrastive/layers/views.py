@@ -91,16 +91,14 @@ class Views(keras.layers.Layer):
             seed = next_seed(self._random_generator)
         single = images.shape.rank == 3
         batch = images[None] if single else images
-        views = [
-            self._run(branch, batch, tf.random.fold_in(seed, i, alg="philox"))
-            for i, branch in enumerate(self.branches)
-        ]
+        views = [self.run(i, batch, seed) for i in range(len(self.branches))]
         return tuple(view[0] if single else view for view in views)
 
-    def _run(self, branch, images, seed):
-        for i, layer in enumerate(branch):
-            layer_seed = tf.random.fold_in(seed, i, alg="philox")
-            images = apply_layer(layer, images, layer_seed)
+    def run(self, view: int, images, seed, first: int = 0):
+        """Apply the layers of one view to a batch, from layer `first` on."""
+        layers = self.branches[view][first:]
+        for number, layer in enumerate(layers, start=first):
+            images = apply_layer(layer, images, layer_seed(seed, view, number))
         return images
 
     def __str__(self):
@@ -125,6 +123,12 @@ class Views(keras.layers.Layer):
         deserialize = keras.saving.deserialize_keras_object
         branches = [[deserialize(x) for x in branch] for branch in config["branches"]]
         return cls(**{**config, "branches": branches})
+
+
+def layer_seed(seed, view: int, number: int):
+    """Return the seed pair of layer `number` of a view."""
+    seed = tf.random.fold_in(seed, view, alg="philox")
+    return tf.random.fold_in(seed, number, alg="philox")
 
 
 def _check_range(images):
