@@ -53,7 +53,7 @@ def plot_neighbors(
     axes[0, 0].set_title("query", fontsize=9)
     axes[0, 1].set_title("nearest", fontsize=9)
     if labels is not None:
-        axes[0, -1].set_title("red: other class", fontsize=9)
+        axes[0, -1].set_title("red: other class", fontsize=9, loc="right")
     for row in range(rows):
         _show(axes[row, 0], query_images[row])
         for column, index in enumerate(found[row], start=1):
