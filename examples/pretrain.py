@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import platform
+import shlex
 import statistics
 import subprocess
 import sys
@@ -37,8 +38,10 @@ _SPLIT = flags.DEFINE_string("split", "train", "Of TensorFlow Datasets.")
 _SIZE = flags.DEFINE_integer("size", None, "Pixels of the encoder's input; a folder's.")
 _CROP = flags.DEFINE_integer("crop", None, "Pixels of the views; by default the size.")
 _AREA = flags.DEFINE_float("area", 0.08, "Smallest crop, as a share of the image.")
-_STRENGTH = flags.DEFINE_float("strength", 0.5, "Strength of the colour jitter.")
-_BLUR = flags.DEFINE_float("blur", 0.0, "Probability of blur, where the policy has it.")
+_STRENGTH = flags.DEFINE_float("strength", 0.5, "Of the colour jitter; not BYOL, SCE.")
+_BLUR = flags.DEFINE_float("blur", 0.0, "Of the blur; a tenth in BYOL's view 2.")
+_SYMMETRIC = flags.DEFINE_bool("symmetric", False, "SCE learns from both views.")
+_CACHE = flags.DEFINE_bool("cache", False, "Keep the decoded images in memory.")
 _DEPTH = flags.DEFINE_integer("depth", 10, "Layers of the ResNet.")
 _WIDTH = flags.DEFINE_integer("width", 16, "Channels of its first stage.")
 _EPOCHS = flags.DEFINE_integer("epochs", 100, "Length of the run.", lower_bound=1)
@@ -158,7 +161,7 @@ def start_or_go_on(output):
                 "its flags to go on with it, or another --output."
             )
         return before["command"]
-    command = " ".join(["python", *sys.argv])
+    command = shlex.join(["python", *sys.argv])
     try:
         output.mkdir(parents=True, exist_ok=True)
         partial = output / ".run.json"
@@ -194,13 +197,13 @@ def new_encoder(shape):
 
 
 def new_policy(shape):
-    """Return the policy of the method, or SimCLR's for those that have none."""
-    make = getattr(kc.augmentations, _METHOD.value, kc.augmentations.simclr)
-    area = (_AREA.value, 1.0)
-    size = _CROP.value or shape[0]
-    if _METHOD.value in ("byol", "sce"):
-        return make(size, area=area)
-    return make(size, strength=_STRENGTH.value, blur=_BLUR.value, area=area)
+    """Return BYOL's policy, SCE's, or for all others SimCLR's."""
+    size, blur, area = _CROP.value or shape[0], _BLUR.value, (_AREA.value, 1.0)
+    if _METHOD.value == "byol":
+        return kc.augmentations.byol(size, blur=(blur, blur / 10), area=area)
+    if _METHOD.value == "sce":
+        return kc.augmentations.sce(size, blur=blur, area=area)
+    return kc.augmentations.simclr(size, _STRENGTH.value, blur, area)
 
 
 def new_views(shape):
@@ -213,9 +216,11 @@ def new_views(shape):
     if _DATASET.value == "sample":
         return kc.data.views_from_arrays(*kc.data.load_sample()[0], **options)
     if pathlib.Path(_DATASET.value).is_dir():
-        return kc.data.views_from_directory(_DATASET.value, **options)
+        return kc.data.views_from_directory(
+            _DATASET.value, cache_decoded=_CACHE.value, **options
+        )
     return kc.data.views_from_tfds(
-        _DATASET.value, _SPLIT.value, cache="decoded", **options
+        _DATASET.value, _SPLIT.value, cache_decoded=_CACHE.value, **options
     )
 
 
@@ -232,6 +237,8 @@ def new_model(shape):
         arguments = {"num_classes": _CLASSES.value}
         if _TEMPERATURE.value:
             arguments["temperature"] = _TEMPERATURE.value
+        if _SYMMETRIC.value:
+            arguments["symmetric"] = True
         model = METHODS[_METHOD.value](encoder, **arguments)
     optimizer = None
     if _RATE.value:
@@ -290,7 +297,7 @@ def hardware():
     lines = info.read_text().split("\n") if info.exists() else []
     models = [line for line in lines if line.startswith("model name")]
     model = models[0].split(":")[1].strip() if models else platform.processor()
-    return f"{os.cpu_count()} cores of {model}"
+    return f"{len(os.sched_getaffinity(0))} cores of {model}"
 
 
 if __name__ == "__main__":
