@@ -297,7 +297,8 @@ def hardware():
     lines = info.read_text().split("\n") if info.exists() else []
     models = [line for line in lines if line.startswith("model name")]
     model = models[0].split(":")[1].strip() if models else platform.processor()
-    return f"{len(os.sched_getaffinity(0))} cores of {model}"
+    count = len(os.sched_getaffinity(0))
+    return f"{count} core{'s' * (count > 1)} of {model}"
 
 
 if __name__ == "__main__":
