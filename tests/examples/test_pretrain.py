@@ -1,6 +1,7 @@
 """The zoo's command, small: it trains, goes on, and refuses another run's folder."""
 
 import csv
+import os
 import pathlib
 import subprocess
 import sys
@@ -8,6 +9,8 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
 
 import keras_contrastive as kc
 
@@ -17,7 +20,10 @@ FLAGS = ("--dataset=photos", "--size=16", "--width=4", "--batch_size=8", "--crop
 
 def run(cwd, *flags):
     command = [sys.executable, PRETRAIN, *FLAGS, *flags]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    environment = {**os.environ, "TFDS_DATA_DIR": str(cwd / "tfds")}
+    return subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True
+    )
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +33,22 @@ def folder(tmp_path_factory):
     pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 16, 3), "uint8")
     for i, image in enumerate(pixels):
         keras.utils.save_img(folder / "photos" / f"{i}.png", image, scale=False)
+    tfds.dataset_builders.TfDataBuilder(
+        name="tiny",
+        version="1.0.0",
+        split_datasets={
+            "train": tf.data.Dataset.from_tensor_slices(
+                {"image": pixels, "label": np.arange(16) % 2}
+            )
+        },
+        features=tfds.features.FeaturesDict(
+            {
+                "image": tfds.features.Image(shape=(16, 16, 3)),
+                "label": tfds.features.ClassLabel(num_classes=2),
+            }
+        ),
+        data_dir=folder / "tfds",
+    ).download_and_prepare()
     return folder
 
 
@@ -59,3 +81,22 @@ def test_supervised_needs_the_number_of_classes(folder):
     done = run(folder, "--method=supervised")
     assert done.returncode != 0
     assert "Give --num_classes=N" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--method=simclr", "--temperature=0.2", "--num_classes=2"),
+        ("--method=supcon", "--strength=0.4"),
+        ("--method=sce", "--symmetric", "--blur=0.5"),
+        ("--method=supervised", "--num_classes=2", "--learning_rate=0.1"),
+    ],
+)
+def test_methods_on_a_data_set_of_tfds(folder, flags):
+    done = run(folder, "--dataset=tiny", "--cache", "--epochs=1", "--measure=", *flags)
+    assert done.returncode == 0, done.stderr[-3000:]
+    name = f"{flags[0].removeprefix('--method=')}_resnet10_tiny"
+    about = kc.zoo.describe(folder / "runs" / name / name)
+    assert about["data"] == "tiny, train"
+    assert about["command"].startswith("python ")
+    assert all(flag in about["command"] for flag in flags)
