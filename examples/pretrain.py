@@ -38,7 +38,10 @@ _SPLIT = flags.DEFINE_string("split", "train", "Of TensorFlow Datasets.")
 _SIZE = flags.DEFINE_integer("size", None, "Pixels of the encoder's input; a folder's.")
 _CROP = flags.DEFINE_integer("crop", None, "Pixels of the views; by default the size.")
 _AREA = flags.DEFINE_float("area", 0.08, "Smallest crop, as a share of the image.")
-_STRENGTH = flags.DEFINE_float("strength", 0.5, "Of the colour jitter; not BYOL, SCE.")
+_POLICY = flags.DEFINE_enum(
+    "policy", None, ["simclr", "byol", "sce"], "By default the method's, or SimCLR's."
+)
+_STRENGTH = flags.DEFINE_float("strength", 0.5, "Of the jitter in SimCLR's policy.")
 _BLUR = flags.DEFINE_float("blur", 0.0, "Of the blur; a tenth in BYOL's view 2.")
 _SYMMETRIC = flags.DEFINE_bool("symmetric", False, "SCE learns from both views.")
 _CACHE = flags.DEFINE_bool("cache", False, "Keep the decoded images in memory.")
@@ -51,6 +54,7 @@ _RATE = flags.DEFINE_float(
 )
 _DECAY = flags.DEFINE_float("weight_decay", 5e-4, "With --learning_rate.")
 _TEMPERATURE = flags.DEFINE_float("temperature", None, "By default the method's.")
+_MOMENTUM = flags.DEFINE_float("momentum", None, "Of the target, at the start.")
 _CLASSES = flags.DEFINE_integer("num_classes", None, "Shows an online probe.")
 _GPUS = flags.DEFINE_bool("all_gpus", False, "MirroredStrategy over all GPUs.")
 _PRECISION = flags.DEFINE_enum(
@@ -74,7 +78,7 @@ def main(argv):
     data = pathlib.Path(_DATASET.value).name
     name = f"{_METHOD.value}_resnet{_DEPTH.value}_{data}"
     output = pathlib.Path(_OUTPUT.value or f"runs/{name}")
-    command = start_or_go_on(output)
+    run = start_or_go_on(output)
     keras.utils.set_random_seed(_SEED.value)
     keras.config.set_dtype_policy(_PRECISION.value)
 
@@ -104,8 +108,8 @@ def main(argv):
             "batch_size": _BATCH.value,
             "seed": _SEED.value,
             "augmentation": str(new_policy(shape)),
-            "command": command,
-            "commit": commit(),
+            "command": run["command"],
+            "commit": run["commit"],
             "hardware": hardware(),
             "minutes": round(history.minutes(), 1),
             "licence": _LICENCE.value,
@@ -160,16 +164,17 @@ def start_or_go_on(output):
                 f"{output} holds a run with other flags ({'; '.join(differ)}). Give "
                 "its flags to go on with it, or another --output."
             )
-        return before["command"]
+        return before
     command = shlex.join(["python", *sys.argv])
+    this = {"command": command, "commit": commit(), "flags": run}
     try:
         output.mkdir(parents=True, exist_ok=True)
         partial = output / ".run.json"
-        partial.write_text(json.dumps({"command": command, "flags": run}, indent=1))
+        partial.write_text(json.dumps(this, indent=1))
         os.replace(partial, record)
     except OSError as error:
         sys.exit(f"Cannot write to {output}: {error.strerror}. Give --output=FOLDER.")
-    return command
+    return this
 
 
 def image_shape():
@@ -199,9 +204,10 @@ def new_encoder(shape):
 def new_policy(shape):
     """Return BYOL's policy, SCE's, or for all others SimCLR's."""
     size, blur, area = _CROP.value or shape[0], _BLUR.value, (_AREA.value, 1.0)
-    if _METHOD.value == "byol":
+    policy = _POLICY.value or _METHOD.value
+    if policy == "byol":
         return kc.augmentations.byol(size, blur=(blur, blur / 10), area=area)
-    if _METHOD.value == "sce":
+    if policy == "sce":
         return kc.augmentations.sce(size, blur=blur, area=area)
     return kc.augmentations.simclr(size, _STRENGTH.value, blur, area)
 
@@ -244,7 +250,10 @@ def new_model(shape):
     if _RATE.value:
         schedule = kc.optimizers.WarmupCosine(_RATE.value, warmup_epochs=1)
         optimizer = kc.optimizers.CoupledSGD(schedule, weight_decay=_DECAY.value)
-    model.compile(optimizer)
+    momentum_update = None
+    if _MOMENTUM.value:
+        momentum_update = kc.callbacks.MomentumUpdate(_MOMENTUM.value)
+    model.compile(optimizer, momentum_update=momentum_update)
     return model
 
 

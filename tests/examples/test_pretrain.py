@@ -88,7 +88,7 @@ def test_supervised_needs_the_number_of_classes(folder):
     [
         ("--method=simclr", "--temperature=0.2", "--num_classes=2"),
         ("--method=supcon", "--strength=0.4"),
-        ("--method=sce", "--symmetric", "--blur=0.5"),
+        ("--method=sce", "--symmetric", "--policy=byol", "--momentum=0.9"),
         ("--method=supervised", "--num_classes=2", "--learning_rate=0.1"),
     ],
 )
