@@ -2,13 +2,14 @@
 
     python examples/few_labels.py --encoder=runs/quickstart/encoder.keras
     python examples/few_labels.py --encoder=PRESET --dataset=fashion_mnist --draws=2
-    python examples/few_labels.py --encoder=PRESET --nofine_tune         # seconds
+    python examples/few_labels.py --encoder=PRESET --fine_tune=          # seconds
 
 Compares linear classifiers on raw pixels and on the encoder's features, the encoder
 fine-tuned, and the same network from scratch, all on the same class-balanced draws of
 labels: see `kc.evaluation.few_label_evaluation`. Writes few_labels.json and .png.
 """
 
+import json
 import pathlib
 
 import keras
@@ -27,11 +28,17 @@ _TRAIN = flags.DEFINE_string("train_split", "train", "Of TensorFlow Datasets.")
 _TEST = flags.DEFINE_string("test_split", "test", "Of TensorFlow Datasets.")
 _FRACTIONS = flags.DEFINE_list("fractions", ["0.01", "0.1", "1"], "Shares of labels.")
 _DRAWS = flags.DEFINE_integer("draws", 5, "Label draws of each share below 1.")
-_FINE_TUNE = flags.DEFINE_bool("fine_tune", True, "Whether to train networks too.")
+_FINE_TUNE = flags.DEFINE_list(
+    "fine_tune", None, "Shares at which networks are trained too; by default all."
+)
 _STEPS = flags.DEFINE_integer("steps", 1000, "Least steps of each training.")
 _EPOCHS = flags.DEFINE_float("epochs", 10, "Least epochs of each training.")
 _FLIP = flags.DEFINE_bool("flip", True, "Whether a mirrored image has the same label.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the first draw.")
+_BASELINE = flags.DEFINE_string(
+    "baseline", None, "few_labels.json of an encoder of the same network and protocol."
+)
+_INTO = flags.DEFINE_string("into", None, "Folder of a preset to record it in.")
 _OUTPUT = flags.DEFINE_string("output", "runs/few_labels", "Folder to write to.")
 
 
@@ -46,9 +53,9 @@ def main(argv):
         encoder,
         *train,
         *test,
-        fractions=tuple(float(fraction) for fraction in _FRACTIONS.value),
+        fractions=tuple(map(float, _FRACTIONS.value)),
         draws=_DRAWS.value,
-        fine_tune=_FINE_TUNE.value,
+        fine_tune=_FINE_TUNE.value is None or tuple(map(float, _FINE_TUNE.value)),
         fine_tuning=kc.evaluation.FineTuning(
             steps=_STEPS.value,
             epochs=_EPOCHS.value,
@@ -59,6 +66,7 @@ def main(argv):
             ),
         ),
         seed=_SEED.value,
+        baseline=baseline(_BASELINE.value),
         verbose=True,
     )
     print(f"\n{_ENCODER.value} on {_DATASET.value}, {len(test[0]):,} test images\n")
@@ -66,6 +74,10 @@ def main(argv):
     result.save(output / "few_labels.json")
     plot(result).savefig(output / "few_labels.png")
     print(f"\n{output}/ holds few_labels.json and few_labels.png")
+    if _INTO.value:
+        kc.zoo.add_metrics(
+            _INTO.value, {_DATASET.value: {"few_labels": result.to_dict()}}
+        )
 
 
 def load_encoder(name):
@@ -101,6 +113,13 @@ def load_images(name, encoder):
         (np.concatenate([x for (x,), _ in part]), np.concatenate([y for _, y in part]))
         for part in batches
     ]
+
+
+def baseline(path):
+    """Return the result in a file, if there is one."""
+    if path is None:
+        return None
+    return kc.evaluation.FewLabelResult(**json.loads(pathlib.Path(path).read_text()))
 
 
 def plot(result):

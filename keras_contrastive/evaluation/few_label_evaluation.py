@@ -1,5 +1,7 @@
 """What an encoder is worth to someone with few labels."""
 
+import json
+
 import keras
 import numpy as np
 
@@ -23,9 +25,10 @@ def few_label_evaluation(
     test_y,
     fractions: tuple[float, ...] = (0.01, 0.1, 1.0),
     draws: int = 5,
-    fine_tune: bool = True,
+    fine_tune: bool | tuple[float, ...] = True,
     fine_tuning: FineTuning | None = None,
     seed: int = 0,
+    baseline: FewLabelResult | None = None,
     verbose: bool = False,
 ) -> FewLabelResult:
     """Compare an encoder with training from scratch when labels are few.
@@ -58,11 +61,14 @@ def few_label_evaluation(
         fractions: Shares of the training labels, each in (0, 1].
         draws: Sets of labels drawn for each fraction below 1, at least 1. Draw `i`
             has the seed `seed + i`.
-        fine_tune: Whether to train networks at all; False leaves the last two rows
-            out, and what remains takes seconds.
+        fine_tune: Whether to train networks at all, or at which of `fractions`. False
+            leaves the last two rows out, and what remains takes seconds.
         fine_tuning: How networks are trained; None is `FineTuning()`.
         seed: Integer >= 0; the same seed gives the same label sets and, on one CPU,
             the same result up to rounding.
+        baseline: The result of another encoder of the same network, by the same
+            arguments: what does not depend on its weights, `"raw pixels"` and
+            `"from scratch"`, is taken from there. Saves half of the time.
         verbose: Whether to print each accuracy as it is known.
 
     Returns:
@@ -74,7 +80,7 @@ def few_label_evaluation(
         TypeError: `encoder` is not a `keras.Model`.
         ValueError: A fraction outside (0, 1] or with fewer labels than classes; images
             that the encoder does not take, of a wrong range, or with NaN; a label of
-            -1; labels that do not fit the images.
+            -1; labels that do not fit the images; a `baseline` of another protocol.
 
     Example:
     >>> encoder = keras_contrastive.encoders.resnet(10, 8, input_shape=(28, 28, 1))
@@ -103,6 +109,18 @@ def few_label_evaluation(
         raise ValueError(f"`draws` must be an int >= 1. Received: draws={draws!r}")
 
     fine_tuning = fine_tuning or FineTuning()
+    tuned = _tuned(fine_tune, counts)
+    protocol = {
+        "draws": draws,
+        "seed": seed,
+        "train_images": len(train_x),
+        "test_images": len(test_x),
+        "network": f"{encoder.count_params():,} parameters",
+        "linear": "logistic regression on standardised features, regularisation "
+        "chosen on held-out training labels",
+        "fine_tuning": fine_tuning.describe() if tuned else None,
+    }
+    known = _known(baseline, protocol, counts, tuned)
     probed = {
         "raw pixels": (_flat(train_x), _flat(test_x)),
         "linear": tuple(extract_features(encoder, x) for x in (train_x, test_x)),
@@ -117,16 +135,25 @@ def few_label_evaluation(
         if verbose:
             print(f"{measure}, {labels:,} labels: {np.round(accuracies, 4)}")
 
+    def add_known(measure, fraction):
+        if (measure, fraction) in known:
+            scores.append(known[measure, fraction])
+        return (measure, fraction) in known
+
     for fraction, count in counts.items():
         seeds = range(seed, seed + (draws if count < len(train_y) else 1))
         subsets = [class_balanced_subset(train_y, count, s) for s in seeds]
         for measure, (train, test) in probed.items():
+            if add_known(measure, fraction):
+                continue
             add(
                 measure,
                 fraction,
                 [linear_probe(train[i], train_y[i], test, test_y) for i in subsets],
             )
-        for measure, from_scratch in trained.items() if fine_tune else ():
+        for measure, from_scratch in trained.items() if fraction in tuned else ():
+            if add_known(measure, fraction):
+                continue
             rate = fine_tuning.choose(
                 encoder, train_x[subsets[0]], train_y[subsets[0]], from_scratch, seed
             )
@@ -138,15 +165,6 @@ def few_label_evaluation(
                 accuracies.append(accuracy(model, test_x, test_y))
             add(measure, fraction, accuracies, learning_rate=rate)
 
-    protocol = {
-        "draws": draws,
-        "seed": seed,
-        "train_images": len(train_x),
-        "test_images": len(test_x),
-        "linear": "logistic regression on standardised features, regularisation "
-        "chosen on held-out training labels",
-        "fine_tuning": fine_tuning.describe() if fine_tune else None,
-    }
     return FewLabelResult(scores, protocol)
 
 
@@ -177,3 +195,34 @@ def _counts(fractions, classes, labels):
             f"fractions={fractions}"
         )
     return counts
+
+
+def _tuned(fine_tune, fractions):
+    """The fractions at which networks are trained."""
+    if isinstance(fine_tune, bool):
+        return (*fractions,) if fine_tune else ()
+    if not {*fine_tune} <= {*fractions}:
+        raise ValueError(
+            "`fine_tune` must be True, False or some of `fractions`. "
+            f"Received: fine_tune={fine_tune}, fractions={tuple(fractions)}"
+        )
+    return tuple(fine_tune)
+
+
+def _known(baseline, protocol, fractions, tuned):
+    """Scores of a baseline that the weights have no part in, by measure, fraction."""
+    if baseline is None:
+        return {}
+    before, protocol = (
+        json.loads(json.dumps(x)) for x in (baseline.protocol, protocol)
+    )
+    differ = [k for k in {**protocol, **before} if before.get(k) != protocol.get(k)]
+    if differ:
+        raise ValueError(
+            "`baseline` must have been made by the same protocol. Received: other "
+            + ", ".join(f"{k} ({before.get(k)}, not {protocol.get(k)})" for k in differ)
+        )
+    wanted = {("raw pixels", fraction) for fraction in fractions}
+    wanted |= {("from scratch", fraction) for fraction in tuned}
+    scores = {(score["measure"], score["fraction"]): score for score in baseline.scores}
+    return {key: score for key, score in scores.items() if key in wanted}

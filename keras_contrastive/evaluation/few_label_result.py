@@ -105,6 +105,10 @@ class FewLabelResult:
         return "\n".join(lines)
 
     def _cell(self, measure, fraction):
+        try:
+            self.accuracies(measure, fraction)
+        except KeyError:
+            return "-"
         deviation = self.deviation(measure, fraction)
         spread = "" if deviation is None else f" ± {100 * deviation:.1f}"
         return f"{100 * self.mean(measure, fraction):.1f}{spread}"

@@ -1,11 +1,12 @@
 """Published encoders: list, load, check and describe them, and save your own."""
 
 from keras_contrastive.zoo.measure import measure
-from keras_contrastive.zoo.preset import save_to_preset
+from keras_contrastive.zoo.preset import add_metrics, save_to_preset
 from keras_contrastive.zoo.verify import verify
 from keras_contrastive.zoo.zoo import describe, from_preset, list_presets, table
 
 __all__ = [
+    "add_metrics",
     "describe",
     "from_preset",
     "list_presets",

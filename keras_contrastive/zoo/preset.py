@@ -25,6 +25,7 @@ from keras_contrastive.zoo.preset_files import (
     METADATA,
     METRICS,
     WEIGHTS,
+    check_preset,
     fingerprint,
     read_json,
 )
@@ -122,12 +123,52 @@ def save_to_preset(
     with temporary_sibling(path.parent) as temporary:
         (temporary / CONFIG).write_text(json.dumps(config))
         _write_weights(copy, temporary / WEIGHTS, weights_dtype)
-        write_json(temporary / METRICS, metrics)
-        (temporary / "README.md").write_text(card(content, metrics), encoding="utf-8")
-        content["files"] = {name: fingerprint(temporary / name) for name in FILES}
-        write_json(temporary / METADATA, content)
+        _write_description(temporary, content, metrics)
         move_folder(temporary, path)
     return path
+
+
+def add_metrics(path: str | os.PathLike, metrics: dict) -> pathlib.Path:
+    """Add numbers to a preset: its metrics, card and hashes are written again.
+
+    The weights and where they come from stay as they are.
+
+    Args:
+        path: The folder of a preset.
+        metrics: As in `save_to_preset`; numbers of the same name are replaced.
+
+    Returns:
+        `path`.
+
+    Raises:
+        TypeError: `metrics` is no dict of dicts.
+        ValueError, OSError: The preset is damaged, see `kc.from_preset`.
+
+    Example:
+    >>> path = kc.save_to_preset(kc.encoders.resnet(depth=10, width=4), "runs/birds")
+    >>> path = kc.zoo.add_metrics(path, {"sample": {"knn": 0.8}})
+    >>> kc.zoo.describe(path)["metrics"]
+    {'sample': {'knn': 0.8}}
+    """
+    path = pathlib.Path(path).absolute()
+    content = check_preset(path)
+    _, metrics = _check_dicts(None, metrics)
+    known = read_json(path / METRICS)
+    for dataset, numbers in metrics.items():
+        known[dataset] = {**known.get(dataset, {}), **numbers}
+    with temporary_sibling(path.parent) as temporary:
+        shutil.copytree(path, temporary, dirs_exist_ok=True)
+        _write_description(temporary, content, known)
+        move_folder(temporary, path)
+    return path
+
+
+def _write_description(folder, content, metrics):
+    """Write all files but configuration and weights, and the hashes of all."""
+    write_json(folder / METRICS, metrics)
+    (folder / "README.md").write_text(card(content, metrics), encoding="utf-8")
+    content["files"] = {name: fingerprint(folder / name) for name in FILES}
+    write_json(folder / METADATA, content)
 
 
 def _check_dicts(metadata, metrics):

@@ -94,6 +94,33 @@ def test_evaluation_compares_all_four(data, encoder, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["few.json"]
 
 
+def test_networks_can_be_trained_at_some_fractions_alone(data, encoder):
+    options = {"fractions": (0.2, 1.0), "draws": 1, "fine_tuning": QUICK}
+    result = few_label_evaluation(encoder, *data, fine_tune=(0.2,), **options)
+    assert [s["fraction"] for s in result.scores if "learning_rate" in s] == [0.2, 0.2]
+    assert str(result).splitlines()[-1].split()[-1] == "-"  # from scratch, all labels
+    with pytest.raises(ValueError, match="some of `fractions`.*fine_tune=.0.1"):
+        few_label_evaluation(encoder, *data, fine_tune=(0.1,), **options)
+
+
+def test_a_baseline_gives_what_does_not_depend_on_the_weights(data, encoder, tmp_path):
+    options = {"fractions": (0.2,), "draws": 1, "fine_tuning": QUICK}
+    first = few_label_evaluation(encoder, *data, **options)
+    for score in first.scores:
+        score["accuracies"] = [0.123]  # so that it shows where a number comes from
+    saved = json.loads(first.save(tmp_path / "few.json").read_text())
+    second = few_label_evaluation(
+        encoder, *data, baseline=FewLabelResult(**saved), **options
+    )
+    assert second.measures == first.measures
+    for measure in second.measures:
+        taken = measure in ("raw pixels", "from scratch")
+        assert (second.mean(measure, 0.2) == 0.123) == taken
+    options["draws"] = 2
+    with pytest.raises(ValueError, match=r"same protocol. Received.*draws \(1, not 2"):
+        few_label_evaluation(encoder, *data, baseline=first, **options)
+
+
 def test_means_and_deviations():
     scores = [
         {"measure": "a", "fraction": 0.01, "labels": 600, "accuracies": [0.8, 0.82]},

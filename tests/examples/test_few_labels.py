@@ -8,6 +8,8 @@ import keras
 import pytest
 from absl import flags
 
+import keras_contrastive as kc
+
 pytest.importorskip("sklearn")
 pytest.importorskip("matplotlib")
 EXAMPLES = pathlib.Path(__file__).parent.parent.parent / "examples"
@@ -58,6 +60,22 @@ def test_few_labels_prints_saves_and_plots(run, tmp_path, capsys):
     assert crop["config"]["flip_probability"] == 0.0
     assert (output / "few_labels.png").stat().st_size > 5_000
     assert "0.1 % (10)" in capsys.readouterr().out
+
+
+def test_few_labels_are_recorded_in_a_preset(run, tmp_path):
+    encoder = keras.models.load_model(tmp_path / "encoder.keras")
+    preset = kc.save_to_preset(encoder, tmp_path / "preset", metrics={"sample": {}})
+    flags = (f"--encoder={preset}", "--fractions=0.001,0.01", "--fine_tune=")
+    output = run("few_labels", *flags, f"--into={preset}")
+    table = json.loads((output / "few_labels.json").read_text())
+    assert [s["measure"] for s in table["scores"]] == ["raw pixels", "linear"] * 2
+    assert kc.zoo.describe(preset)["metrics"]["sample"]["few_labels"] == table
+    file = output / "few_labels.json"
+    table["scores"][0]["accuracies"] = [0.0] * 5
+    file.write_text(json.dumps(table))
+    again = run("few_labels", *flags, f"--baseline={file}")
+    table = json.loads((again / "few_labels.json").read_text())
+    assert table["scores"][0]["accuracies"] == [0.0] * 5
 
 
 def test_fine_tuned_classifier_is_kept(run, tmp_path, capsys):

@@ -247,3 +247,24 @@ def test_moving_a_preset_changes_nothing(saved, images, tmp_path):
     moved = shutil.copytree(saved, tmp_path / "elsewhere")
     loaded, before = kc.from_preset(moved), kc.from_preset(saved)
     np.testing.assert_array_equal(loaded(images), before(images))
+
+
+def test_numbers_are_added_and_the_rest_stays(preset):
+    before = kc.zoo.describe(preset)
+    weights = (preset / "model.weights.h5").read_bytes()
+    few = {"few_labels": {"scores": [], "protocol": {}}}
+    added = {"sample": few, "birds": {"knn": 0.5, "linear": 0.625}}
+    assert kc.zoo.add_metrics(preset, added) == preset
+    after = kc.zoo.describe(preset)  # checks the hashes
+    assert after["metrics"]["sample"] == {**before["metrics"]["sample"], **few}
+    assert after["metrics"]["fashion_mnist"] == before["metrics"]["fashion_mnist"]
+    assert "62.5" in (preset / "README.md").read_text()
+    assert (preset / "model.weights.h5").read_bytes() == weights
+    for key in before.keys() - {"metrics", "files", "sha256"}:
+        assert after[key] == before[key]
+    assert [x.name for x in preset.parent.iterdir()] == [preset.name]
+    with pytest.raises(TypeError, match="a dict for each data set"):
+        kc.zoo.add_metrics(preset, {"knn": 0.5})
+    (preset / "config.json").write_text("{}")
+    with pytest.raises(ValueError, match="damaged or changed"):
+        kc.zoo.add_metrics(preset, added)
