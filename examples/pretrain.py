@@ -63,13 +63,14 @@ _PRECISION = flags.DEFINE_enum(
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of weights and views.")
 _OUTPUT = flags.DEFINE_string("output", None, "Folder; default runs/NAME.")
 _LICENCE = flags.DEFINE_string("licence", "not stated", "Of the weights.")
+_NOTE = flags.DEFINE_string("note", None, "What the preset's card shall say, too.")
 _MEASURE = flags.DEFINE_list(
     "measure", ["sample"], "Data sets on which kNN and linear accuracy are measured."
 )
 
 METHODS = {"simclr": kc.SimCLR, "supcon": kc.SupCon, "byol": kc.BYOL, "sce": kc.SCE}
 # What `run.json` need not agree in when a run goes on.
-NOT_THE_RUN = ("output", "measure", "licence")
+NOT_THE_RUN = ("output", "measure", "licence", "note")
 
 
 def main(argv):
@@ -113,6 +114,7 @@ def main(argv):
             "hardware": hardware(),
             "minutes": round(history.minutes(), 1),
             "licence": _LICENCE.value,
+            **({"note": _NOTE.value} if _NOTE.value else {}),
         },
         metrics=metrics,
         weights_dtype="float16",

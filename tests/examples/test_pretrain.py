@@ -87,7 +87,7 @@ def test_supervised_needs_the_number_of_classes(folder):
     "flags",
     [
         ("--method=simclr", "--temperature=0.2", "--num_classes=2"),
-        ("--method=supcon", "--strength=0.4"),
+        ("--method=supcon", "--strength=0.4", "--note=Random"),
         ("--method=sce", "--symmetric", "--policy=byol", "--momentum=0.9"),
         ("--method=supervised", "--num_classes=2", "--learning_rate=0.1"),
     ],
