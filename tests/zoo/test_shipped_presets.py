@@ -1,0 +1,106 @@
+"""The presets that ship: their files, their numbers, and what README says of them."""
+
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import keras_contrastive as kc
+from keras_contrastive.zoo import measure
+from keras_contrastive.zoo.registry import PRESETS
+
+PACKAGE = pathlib.Path(kc.__file__).parent
+ORIGIN = (
+    "method",
+    "architecture",
+    "preprocessing",
+    "data",
+    "epochs",
+    "batch_size",
+    "seed",
+    "augmentation",
+    "command",
+    "commit",
+    "hardware",
+    "minutes",
+    "licence",
+)
+LIMITS = {  # parameters, bytes on disk
+    "fashion_mnist": (1e6, 2.5e6),
+    "cifar10_jpeg": (3e6, 6e6),
+}
+presets = pytest.mark.parametrize("name", kc.list_presets())
+
+
+def folder_size(folder):
+    return sum(x.stat().st_size for x in folder.rglob("*") if x.is_file())
+
+
+@presets
+def test_a_preset_is_small_and_says_where_it_comes_from(name):
+    about = kc.zoo.describe(name)
+    assert all(about.get(key) not in (None, "", "not stated") for key in ORIGIN)
+    method, data = name.split("_resnet10_")
+    assert about["method"].lower() == method and about["data"] == f"{data}, train"
+    params, size = LIMITS[data]
+    assert about["params"] <= params
+    assert folder_size(pathlib.Path(about["folder"])) <= size
+    for flag in (f"--method={method}", f"--dataset={data}"):
+        assert flag in about["command"].split()
+    assert "=/" not in about["command"] and " /" not in about["command"]
+    card = (pathlib.Path(about["folder"]) / "README.md").read_text()
+    if data == "cifar10_jpeg":
+        assert "CIFAR-10 re-encoded as JPEG" in card
+
+
+@presets
+def test_the_numbers_on_the_sample_are_reproduced(name):
+    recorded = kc.zoo.describe(name)["metrics"]["sample"]
+    measured = measure(kc.from_preset(name))
+    assert measured["protocol"] == recorded["protocol"]
+    for metric in ("knn", "linear"):
+        assert abs(measured[metric] - recorded[metric]) <= 0.003
+
+
+def test_all_are_registered_and_small_together():
+    assert {x.name for x in PRESETS.iterdir()} == {*kc.list_presets()}
+    assert folder_size(PRESETS) <= 45e6
+
+
+def test_a_preset_loads_at_once_in_a_fresh_process(tmp_path):
+    """No network, nothing else imported, nothing written."""
+    code = (
+        "import json, time, keras_contrastive as kc\n"
+        "start = time.perf_counter()\n"
+        "encoder = kc.from_preset(kc.list_presets()[0])\n"
+        "print(json.dumps([time.perf_counter() - start, encoder.name]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PATH": "", "HOME": str(tmp_path), "PYTHONPATH": str(PACKAGE.parent)},
+    )
+    assert json.loads(done.stdout)[1]
+    assert not any(tmp_path.rglob("*.h5"))
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])
+def test_a_damaged_shipped_preset_is_refused(damage, tmp_path, monkeypatch):
+    name = kc.list_presets()[0]
+    folder = shutil.copytree(PRESETS / name, tmp_path / name)
+    weights = folder / "model.weights.h5"
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1
+    if damage == "remove":
+        weights.unlink()
+    else:
+        weights.write_bytes(content if damage == "flip" else content[:-1])
+    monkeypatch.setattr(kc.zoo.zoo.registry, "PRESETS", tmp_path)
+    expected = FileNotFoundError if damage == "remove" else ValueError
+    with pytest.raises(expected, match="model.weights.h5"):
+        kc.from_preset(name)
