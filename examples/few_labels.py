@@ -1,8 +1,8 @@
 """How many labels does an encoder save? A table, a plot and a JSON file.
 
+    python examples/few_labels.py --fine_tune=         # no networks trained: a minute
     python examples/few_labels.py --encoder=runs/quickstart/encoder.keras
-    python examples/few_labels.py --encoder=PRESET --dataset=fashion_mnist --draws=2
-    python examples/few_labels.py --encoder=PRESET --fine_tune=          # seconds
+    python examples/few_labels.py --dataset=fashion_mnist --fine_tune=0.01
 
 Compares linear classifiers on raw pixels and on the encoder's features, the encoder
 fine-tuned, and the same network from scratch, all on the same class-balanced draws of
@@ -19,7 +19,9 @@ from absl import app, flags, logging
 import keras_contrastive as kc
 
 _ENCODER = flags.DEFINE_string(
-    "encoder", None, "Name, folder or URL of a preset, or a .keras file.", required=True
+    "encoder",
+    "sce_resnet10_fashion_mnist",
+    "Name, folder or URL of a preset, or a .keras file.",
 )
 _DATASET = flags.DEFINE_string(
     "dataset", "sample", "`sample` (bundled), or a name of TensorFlow Datasets."

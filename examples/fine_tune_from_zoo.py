@@ -1,6 +1,6 @@
 """A classifier from 100 labels: fine-tune a pre-trained encoder, in minutes.
 
-    python examples/fine_tune_from_zoo.py --preset=PRESET
+    python examples/fine_tune_from_zoo.py
 
 The bundled Fashion-MNIST sample has 10,000 training images. Say that someone has looked
 at 1 % of them, ten of each class. Training a network on these 100 images alone gives a
@@ -17,10 +17,9 @@ import keras_contrastive as kc
 
 _PRESET = flags.DEFINE_string(
     "preset",
-    None,
+    "sce_resnet10_fashion_mnist",
     "For 28x28 gray images: a name of kc.list_presets(), a folder, a URL, or a .keras "
     "file such as runs/quickstart/encoder.keras.",
-    required=True,
 )
 _LABELS = flags.DEFINE_integer("labels", 100, "Labelled images, of 10,000.")
 _STEPS = flags.DEFINE_integer("steps", 1000, "Steps of each training.")
