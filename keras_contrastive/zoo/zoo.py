@@ -101,10 +101,11 @@ def table() -> str:
     """Return the Markdown table of all shipped presets, as in README.
 
     Returns:
-        One line for each preset; accuracies in %, `-` where there is none.
+        One line for each preset, those of one data set together; accuracies in %, `-`
+        where there is none.
 
     Example:
     >>> print(kc.zoo.table())
     """
-    about = [describe(name) for name in list_presets()]
+    about = sorted(map(describe, list_presets()), key=lambda x: str(x.get("data")))
     return table_of([(x, x["metrics"]) for x in about])
