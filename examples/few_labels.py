@@ -74,12 +74,12 @@ def main(argv):
     print(f"\n{_ENCODER.value} on {_DATASET.value}, {len(test[0]):,} test images\n")
     print(result)
     result.save(output / "few_labels.json")
-    plot(result).savefig(output / "few_labels.png")
-    print(f"\n{output}/ holds few_labels.json and few_labels.png")
     if _INTO.value:
         kc.zoo.add_metrics(
             _INTO.value, {_DATASET.value: {"few_labels": result.to_dict()}}
         )
+    plot(result).savefig(output / "few_labels.png")
+    print(f"\n{output}/ holds few_labels.json and few_labels.png")
 
 
 def load_encoder(name):
@@ -128,14 +128,19 @@ def plot(result):
     """Return a figure: accuracy by the number of labels, one line for each measure."""
     from matplotlib.figure import Figure
 
-    labels = {score["fraction"]: score["labels"] for score in result.scores}
     figure = Figure(figsize=(5, 4), layout="constrained")
     axes = figure.subplots()
     for measure in result.measures:
-        means = [100 * result.mean(measure, f) for f in labels]
-        spread = [100 * (result.deviation(measure, f) or 0) for f in labels]
+        # Networks may have been trained at some of the fractions only.
+        scores = [score for score in result.scores if score["measure"] == measure]
+        fractions = [score["fraction"] for score in scores]
         axes.errorbar(
-            list(labels.values()), means, spread, label=measure, marker="o", capsize=3
+            [score["labels"] for score in scores],
+            [100 * result.mean(measure, f) for f in fractions],
+            [100 * (result.deviation(measure, f) or 0) for f in fractions],
+            label=measure,
+            marker="o",
+            capsize=3,
         )
     axes.set(xscale="log", xlabel="labels", ylabel="test accuracy in %")
     axes.grid(alpha=0.3)

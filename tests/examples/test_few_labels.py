@@ -47,14 +47,15 @@ def test_few_labels_prints_saves_and_plots(run, tmp_path, capsys):
     output = run(
         "few_labels",
         f"--encoder={tmp_path / 'encoder.keras'}",
-        "--fractions=0.001",  # one label of each class: no learning rate to choose
+        "--fractions=0.001,0.002",
+        "--fine_tune=0.001",  # one label of each class: no learning rate to choose
         "--draws=2",
         "--steps=2",
         "--epochs=0.01",
         "--noflip",
     )
     table = json.loads((output / "few_labels.json").read_text())
-    assert [s["labels"] for s in table["scores"]] == [10] * 4
+    assert [s["labels"] for s in table["scores"]] == [10] * 4 + [20] * 2
     assert all(len(s["accuracies"]) == 2 for s in table["scores"])
     crop = table["protocol"]["fine_tuning"]["augmentation"]
     assert crop["config"]["flip_probability"] == 0.0
