@@ -143,6 +143,9 @@ def plot(result):
             capsize=3,
         )
     axes.set(xscale="log", xlabel="labels", ylabel="test accuracy in %")
+    counts = sorted({score["labels"] for score in result.scores})
+    axes.set_xticks(counts, [f"{count:,}" for count in counts])
+    axes.minorticks_off()
     axes.grid(alpha=0.3)
     axes.legend()
     return figure
