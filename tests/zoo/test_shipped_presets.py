@@ -30,6 +30,11 @@ LIMITS = {  # parameters, bytes on disk
     "fashion_mnist": (1e6, 2.5e6),
     "cifar10_jpeg": (3e6, 6e6),
 }
+METHODS = "simclr", "supcon", "byol", "sce", "supervised"
+ABOVE_SCRATCH = {  # with 1 % of the labels
+    "sce_resnet10_fashion_mnist": 0.03,
+    "sce_resnet10_cifar10_jpeg": 0.1,
+}
 presets = pytest.mark.parametrize("name", kc.list_presets())
 
 
@@ -63,8 +68,23 @@ def test_the_numbers_on_the_sample_are_reproduced(name):
         assert abs(measured[metric] - recorded[metric]) <= 0.003
 
 
-def test_all_are_registered_and_small_together():
-    assert {x.name for x in registry.PRESETS.iterdir()} == {*kc.list_presets()}
+@presets
+def test_the_numbers_that_readme_shows_are_recorded(name):
+    metrics = kc.zoo.describe(name)["metrics"][name.split("_resnet10_")[1]]
+    few = kc.evaluation.FewLabelResult(**metrics["few_labels"])
+    assert few.protocol["draws"] == 5
+    for fraction in (0.01, 0.1):
+        assert few.mean("raw pixels", fraction) < few.mean("linear", fraction)
+        assert few.mean("linear", fraction) < metrics["linear"]
+    if name in ABOVE_SCRATCH:
+        above = few.mean("linear", 0.01) - few.mean("from scratch", 0.01)
+        assert above >= ABOVE_SCRATCH[name]
+
+
+def test_every_method_ships_for_every_data_set_and_all_are_small_together():
+    expected = {f"{method}_resnet10_{data}" for method in METHODS for data in LIMITS}
+    folders = {x.name for x in registry.PRESETS.iterdir()}
+    assert {*kc.list_presets()} == folders == expected
     assert folder_size(registry.PRESETS) <= 45e6
 
 
