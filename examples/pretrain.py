@@ -97,7 +97,6 @@ def main(argv):
     encoder.set_weights(model.encoder.get_weights())
     encoder.save(output / ".encoder.keras")
     os.replace(output / ".encoder.keras", output / "encoder.keras")
-    metrics = {data: kc.zoo.measure(encoder, data) for data in _MEASURE.value}
     preset = kc.save_to_preset(
         encoder,
         output / name,
@@ -116,10 +115,13 @@ def main(argv):
             "licence": _LICENCE.value,
             **({"note": _NOTE.value} if _NOTE.value else {}),
         },
-        metrics=metrics,
         weights_dtype="float16",
         overwrite=True,
     )
+    # What is measured is what is stored, rounded weights and all.
+    encoder = kc.from_preset(preset)
+    metrics = {data: kc.zoo.measure(encoder, data) for data in _MEASURE.value}
+    kc.zoo.add_metrics(preset, metrics)
     for data, numbers in metrics.items():
         print(f"{data}: kNN {numbers['knn']:.1%}, linear {numbers['linear']:.1%}")
     print(f"{preset} is a preset: kc.from_preset({str(preset)!r})")

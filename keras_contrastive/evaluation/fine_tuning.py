@@ -13,7 +13,7 @@ from keras_contrastive.data.array_checks import checked_images, checked_labels
 from keras_contrastive.evaluation.features import extract_features
 from keras_contrastive.evaluation.fine_tune import build_classifier
 from keras_contrastive.layers import RandomResizedCrop
-from keras_contrastive.layers.random_augmentation import RandomAugmentation
+from keras_contrastive.layers.random_augmentation import RandomAugmentation, describe
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -180,8 +180,7 @@ class FineTuning:
     def describe(self) -> dict:
         """Return the protocol as JSON holds it."""
         about = dataclasses.asdict(dataclasses.replace(self, augmentation=None))
-        layer = self.augmentation
-        about["augmentation"] = layer and keras.saving.serialize_keras_object(layer)
+        about["augmentation"] = self.augmentation and describe(self.augmentation)
         return {**about, "optimizer": "AdamW", "schedule": "warm-up 5 %, cosine to 0"}
 
     def steps_for(self, count: int) -> int:

@@ -75,12 +75,18 @@ def _numbers(metrics):
         yield "\n".join(["| | |", "|---|---|", *rows])
         protocol = found.get("protocol", {})
         if protocol:
-            yield "\n".join(f"- {key}: {_text(x)}" for key, x in protocol.items())
+            yield _list(protocol)
         if "few_labels" in found:
             few = FewLabelResult(**found["few_labels"])
             yield "With few labels, mean and deviation of the draws of labels:"
             yield f"```\n{few}\n```"
-            yield "\n".join(f"- {k}: {_text(x)}" for k, x in few.protocol.items())
+            yield _list(few.protocol)
+
+
+def _list(protocol):
+    """What is known of a protocol, a line for each."""
+    known = {key: value for key, value in protocol.items() if value is not None}
+    return "\n".join(f"- {key}: {_text(value)}" for key, value in known.items())
 
 
 def table(presets: list[tuple[dict, dict]]) -> str:

@@ -68,7 +68,8 @@ def save_to_preset(
             in TensorFlow Datasets: what `kc.zoo.measure` returns, and `few_labels`,
             what `kc.evaluation.few_label_evaluation(...).to_dict()` returns.
         weights_dtype: Of kernels on disk. `"float16"` halves the file and rounds to
-            11 bits; vectors, such as those of batch norm, stay float32.
+            11 bits; vectors, such as those of batch norm, stay float32. Measure the
+            encoder that `kc.from_preset` returns then, and `kc.zoo.add_metrics`.
         overwrite: Replace a preset that is at `path`.
 
     Returns:
