@@ -117,7 +117,7 @@ def few_label_evaluation(
         "test_images": len(test_x),
         "network": f"{encoder.count_params():,} parameters",
         "linear": "logistic regression on standardised features, regularisation "
-        "chosen on held-out training labels",
+        "chosen by cross-entropy on held-out training labels",
         "fine_tuning": fine_tuning.describe() if tuned else None,
     }
     known = _known(baseline, protocol, counts, tuned)
