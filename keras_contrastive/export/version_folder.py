@@ -1,4 +1,4 @@
-"""Numbered version folders that a reader never sees half written."""
+"""Folders that a reader never sees half written, numbered versions above all."""
 
 import contextlib
 import os
@@ -86,7 +86,7 @@ def temporary_sibling(base):
         temporary = pathlib.Path(tempfile.mkdtemp(prefix=".export-", dir=base))
     except OSError as error:
         raise OSError(
-            f"`path` must be a folder that can be written. Received: {str(base)!r} "
+            f"This needs a folder that can be written. Received: {str(base)!r} "
             f"({error.strerror or error}). Free space or choose another folder."
         ) from error
     os.chmod(temporary, 0o755)  # mkdtemp's 0700 would hide it from a server
@@ -97,6 +97,29 @@ def temporary_sibling(base):
         if new:
             with contextlib.suppress(OSError):
                 base.rmdir()  # does nothing unless it is empty
+
+
+def move_folder(temporary, target) -> None:
+    """Rename a finished folder to its final name, in place of what is there.
+
+    Args:
+        temporary: A folder beside `target`.
+        target: Its final path.
+
+    Raises:
+        OSError: It cannot be renamed; what was there is there again.
+    """
+    old = temporary.with_name(f"{temporary.name}-old")
+    replaces = target.exists()
+    if replaces:
+        os.rename(target, old)
+    try:
+        os.rename(temporary, target)
+    except OSError:
+        if replaces:
+            os.rename(old, target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def publish(temporary, base, version: int | None = None) -> pathlib.Path:

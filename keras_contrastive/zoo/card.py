@@ -1,6 +1,7 @@
 """What people read about presets: the card of one, the table of all."""
 
 from keras_contrastive.evaluation.few_label_result import FewLabelResult
+from keras_contrastive.zoo.preset_files import WRITTEN
 
 _FACTS = {  # key of metadata.json: what the card calls it
     "method": "Method",
@@ -17,8 +18,7 @@ _FACTS = {  # key of metadata.json: what the card calls it
     "minutes": "Minutes",
     "licence": "Licence",
 }
-_WRITTEN = ("name", "input", "feature_dim", "params", "weights_dtype", "created")
-_NOT_FACTS = (*_WRITTEN, "format", "format_version", "versions", "files")
+_NOT_FACTS = (*WRITTEN, "format", "format_version", "files", "checksum")
 
 _FEW_LABELS = {  # measure and share of the labels: heading of the table
     ("linear", 0.1): "10 % linear",
@@ -51,7 +51,8 @@ def card(metadata: dict, metrics: dict) -> str:
         "An image encoder of keras_contrastive: images to features, for a classifier "
         "on top, search or clustering. It has no classes of its own.",
         "```python\nimport keras_contrastive as kc\n\n"
-        f'encoder = kc.from_preset("{metadata["name"]}")\n```',
+        "# The path of this folder, or the name alone if kc.list_presets() has it.\n"
+        f'encoder = kc.from_preset("path/to/{metadata["name"]}")\n```',
         f"- Input: images of {shape} with values in [0, 255], of any dtype\n"
         f"- Output: {metadata['feature_dim']} features per image, float32\n"
         f"- Parameters: {metadata['params']:,}, kernels stored as "

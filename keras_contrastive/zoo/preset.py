@@ -5,17 +5,15 @@ import json
 import os
 import pathlib
 import shutil
-import warnings
 
-import h5py
 import keras
 import numpy as np
 
 from keras_contrastive.encoder_checks import check_encoder
 from keras_contrastive.export.description import package_versions, write_json
 from keras_contrastive.export.rebuild import outside_strategy
-from keras_contrastive.export.version_folder import temporary_sibling
-from keras_contrastive.zoo import encoder_config
+from keras_contrastive.export.version_folder import move_folder, temporary_sibling
+from keras_contrastive.zoo import encoder_config, preset_weights
 from keras_contrastive.zoo.card import card
 from keras_contrastive.zoo.preset_files import (
     CONFIG,
@@ -25,23 +23,16 @@ from keras_contrastive.zoo.preset_files import (
     METADATA,
     METRICS,
     WEIGHTS,
+    WRITTEN,
     check_preset,
+    checksum,
     fingerprint,
     read_json,
 )
 
-# What we write ourselves, so that it is true.
-_OURS = (
-    "format",
-    "format_version",
-    "params",
-    "feature_dim",
-    "input",
-    "weights_dtype",
-    "created",
-    "versions",
-    "files",
-)
+# What we write ourselves, so that it is true, and what `describe` adds.
+_OURS = ("format", "format_version", *WRITTEN, "files", "checksum")
+_OURS += ("metrics", "folder", "sha256")
 
 
 def save_to_preset(
@@ -60,7 +51,7 @@ def save_to_preset(
     Args:
         model: An encoder made of layers of Keras and of this package, or a
             `ContrastiveModel`, whose encoder is saved (without heads).
-        path: The folder to write; its name is the preset's.
+        path: The folder to write; its name is the preset's. A link is followed.
         metadata: Where the encoder comes from, free in form. The card knows `method`,
             `architecture`, `preprocessing`, `data`, `epochs`, `batch_size`, `seed`,
             `augmentation`, `command`, `commit`, `hardware`, `minutes` and `licence`.
@@ -70,16 +61,19 @@ def save_to_preset(
         weights_dtype: Of kernels on disk. `"float16"` halves the file and rounds to
             11 bits; vectors, such as those of batch norm, stay float32. Measure the
             encoder that `kc.from_preset` returns then, and `kc.zoo.add_metrics`.
-        overwrite: Replace a preset that is at `path`.
+        overwrite: Replace a preset that is at `path`. Its numbers are kept, beside
+            those in `metrics`, if encoder and weights turn out to be the same.
 
     Returns:
-        `path`.
+        The folder.
 
     Raises:
         TypeError: `model` is not a `keras.Model`, or `metadata` or `metrics` no dict.
         ValueError: It is not an encoder; it has a layer that presets refuse; weights
-            that float16 cannot hold; a name in `metadata` that is ours to write.
-        FileExistsError: Something is at `path`.
+            that are not finite, or that float16 cannot hold; a name in `metadata`
+            that is ours to write.
+        FileExistsError: Something is at `path` and `overwrite` is False, or it is
+            not a preset, or there are other files in it.
 
     Example:
     >>> encoder = kc.encoders.resnet(depth=10, width=4)
@@ -87,20 +81,23 @@ def save_to_preset(
     >>> kc.from_preset(path).output_shape
     (None, 32)
     """
-    path = pathlib.Path(path).absolute()
+    path = pathlib.Path(path).resolve()
     metadata, metrics = _check_dicts(metadata, metrics)
     if weights_dtype not in ("float32", "float16"):
         raise ValueError(
             "`weights_dtype` must be 'float32' or 'float16'. "
             f"Received: weights_dtype={weights_dtype!r}"
         )
-    if path.exists() and not (overwrite and (path / METADATA).is_file()):
-        raise FileExistsError(
-            "`path` must be a new folder, or a preset to replace with overwrite=True. "
-            f"Received: path={str(path)!r}, which exists, and overwrite={overwrite}"
-        )
+    _check_free(path, overwrite)
     encoder = getattr(model, "encoder", model)
     feature_dim = check_encoder(encoder)
+    weights = zip(encoder.weights, encoder.get_weights(), strict=True)
+    bad = [variable.path for variable, x in weights if not np.isfinite(x).all()]
+    if bad:
+        raise ValueError(
+            f"An encoder must have finite weights. Received: NaN or Inf in {bad[0]!r} "
+            f"and {len(bad) - 1} more. Its training has diverged."
+        )
 
     config = encoder_config.to_config(encoder)
     # What was trained under `tf.distribute` has mirrored variables; the copy has not.
@@ -123,10 +120,48 @@ def save_to_preset(
     }
     with temporary_sibling(path.parent) as temporary:
         (temporary / CONFIG).write_text(json.dumps(config))
-        _write_weights(copy, temporary / WEIGHTS, weights_dtype)
-        _write_description(temporary, content, metrics)
+        preset_weights.write(copy, temporary / WEIGHTS, weights_dtype)
+        known = _known_metrics(path, temporary)
+        _write_description(temporary, content, _merged(known, metrics))
         move_folder(temporary, path)
     return path
+
+
+def _check_free(path, overwrite):
+    """Refuse to replace anything but a preset, and one with other files in it."""
+    if not path.exists():
+        return
+    try:
+        is_preset = read_json(path / METADATA).get("format") == FORMAT
+    except (OSError, ValueError):
+        is_preset = False
+    if not (overwrite and is_preset):
+        raise FileExistsError(
+            "`path` must be a new folder, or a preset to replace with overwrite=True. "
+            f"Received: path={str(path)!r}, which exists, and overwrite={overwrite}"
+        )
+    others = sorted({x.name for x in path.iterdir()} - {METADATA, *FILES})
+    if others:
+        raise FileExistsError(
+            "`path` must hold nothing but a preset to be replaced. Received: "
+            f"path={str(path)!r}, with {', '.join(others[:5])}. Move that away first."
+        )
+
+
+def _known_metrics(path, new):
+    """The numbers of the preset at `path`, if it is whole and `new` is its encoder."""
+    try:
+        before = check_preset(path)["files"]
+    except (OSError, ValueError):
+        return {}
+    same = all(before[name] == fingerprint(new / name) for name in (CONFIG, WEIGHTS))
+    return read_json(path / METRICS) if same else {}
+
+
+def _merged(known, metrics):
+    """Numbers by data set: those that are known, and new ones in place of them."""
+    names = dict.fromkeys([*known, *metrics])
+    return {name: {**known.get(name, {}), **metrics.get(name, {})} for name in names}
 
 
 def add_metrics(path: str | os.PathLike, metrics: dict) -> pathlib.Path:
@@ -139,7 +174,7 @@ def add_metrics(path: str | os.PathLike, metrics: dict) -> pathlib.Path:
         metrics: As in `save_to_preset`; numbers of the same name are replaced.
 
     Returns:
-        `path`.
+        The folder.
 
     Raises:
         TypeError: `metrics` is no dict of dicts.
@@ -151,15 +186,13 @@ def add_metrics(path: str | os.PathLike, metrics: dict) -> pathlib.Path:
     >>> kc.zoo.describe(path)["metrics"]
     {'sample': {'knn': 0.8}}
     """
-    path = pathlib.Path(path).absolute()
+    path = pathlib.Path(path).resolve()
     content = check_preset(path)
     _, metrics = _check_dicts(None, metrics)
-    known = read_json(path / METRICS)
-    for dataset, numbers in metrics.items():
-        known[dataset] = {**known.get(dataset, {}), **numbers}
+    metrics = _merged(read_json(path / METRICS), metrics)
     with temporary_sibling(path.parent) as temporary:
         shutil.copytree(path, temporary, dirs_exist_ok=True)
-        _write_description(temporary, content, known)
+        _write_description(temporary, content, metrics)
         move_folder(temporary, path)
     return path
 
@@ -167,9 +200,13 @@ def add_metrics(path: str | os.PathLike, metrics: dict) -> pathlib.Path:
 def _write_description(folder, content, metrics):
     """Write all files but configuration and weights, and the hashes of all."""
     write_json(folder / METRICS, metrics)
-    (folder / "README.md").write_text(card(content, metrics), encoding="utf-8")
-    content["files"] = {name: fingerprint(folder / name) for name in FILES}
-    write_json(folder / METADATA, content)
+    # As they were written: a NumPy number is a number then.
+    text = card(content, read_json(folder / METRICS))
+    (folder / "README.md").write_text(text, encoding="utf-8")
+    files = {name: fingerprint(folder / name) for name in FILES}
+    write_json(folder / METADATA, content | {"files": files})
+    content = read_json(folder / METADATA)
+    write_json(folder / METADATA, content | {"checksum": checksum(content)})
 
 
 def _check_dicts(metadata, metrics):
@@ -188,49 +225,13 @@ def _check_dicts(metadata, metrics):
             "`metrics` must hold a dict for each data set, such as {'sample': "
             f"kc.zoo.measure(encoder)}}. Received: metrics={metrics!r}"
         )
+    few = [numbers.get("few_labels", {}) for numbers in metrics.values()]
+    if not all(isinstance(value, dict) for value in few):
+        raise TypeError(
+            "`few_labels` in `metrics` must be what FewLabelResult.to_dict() returns. "
+            f"Received: {few!r}"
+        )
     return metadata, metrics
-
-
-def _write_weights(encoder, path, dtype):
-    encoder.save_weights(path)
-    if dtype == "float32":
-        return
-    full = path.with_name(f"full.{path.name}")
-    os.rename(path, full)
-    with h5py.File(full) as source, h5py.File(path, "w") as target:
-
-        def copy(name, item):
-            if isinstance(item, h5py.Group):
-                target.require_group(name).attrs.update(item.attrs)
-                return
-            value = item[()]
-            if value.ndim >= 2 and value.dtype == "float32":
-                if np.abs(value).max(initial=0) > np.finfo("float16").max:
-                    raise ValueError(
-                        "`weights_dtype='float16'` holds values up to 65504. Received: "
-                        f"weights up to {np.abs(value).max():.3g} in {name!r}. Save "
-                        "with weights_dtype='float32'."
-                    )
-                value = value.astype("float16")
-            target[name] = value
-            target[name].attrs.update(item.attrs)
-
-        source.visititems(copy)
-    full.unlink()
-
-
-def move_folder(temporary, target) -> None:
-    """Rename a finished folder to its final name, in place of what is there.
-
-    Args:
-        temporary: A folder beside `target`.
-        target: Its final path.
-    """
-    old = temporary.with_name(f"{temporary.name}-old")
-    if target.exists():
-        os.rename(target, old)
-    os.rename(temporary, target)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def load_encoder(folder: pathlib.Path) -> keras.Model:
@@ -245,17 +246,7 @@ def load_encoder(folder: pathlib.Path) -> keras.Model:
     Raises:
         ValueError: A configuration that could run code, or weights that do not fit.
     """
-    encoder = encoder_config.from_config(
-        read_json(folder / CONFIG), str(folder / CONFIG)
-    )
-    try:
-        with warnings.catch_warnings():
-            # Keras only warns of a layer that finds nothing and stays as it is.
-            warnings.simplefilter("error", UserWarning)
-            encoder.load_weights(folder / WEIGHTS)
-    except Exception as error:  # h5py and Keras raise all kinds
-        raise ValueError(
-            f"{str(folder / WEIGHTS)!r} does not hold the weights of {CONFIG}: "
-            f"{type(error).__name__}: {str(error)[:300]}"
-        ) from error
+    config = read_json(folder / CONFIG)
+    encoder = encoder_config.from_config(config, str(folder / CONFIG))
+    preset_weights.read(encoder, folder / WEIGHTS)
     return encoder

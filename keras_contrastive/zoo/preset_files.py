@@ -4,9 +4,10 @@ config.json        the layers (encoder_config.py)
 model.weights.h5   their weights, as `keras.Model.save_weights` writes them
 metrics.json       numbers with their protocol, by data set
 README.md          the card, for people
-metadata.json      where it all comes from, and the SHA-256 of the four above
+metadata.json      where it all comes from, the SHA-256 of the four above, and its own
 """
 
+import hashlib
 import json
 import os
 import pathlib
@@ -18,11 +19,27 @@ FORMAT_VERSION = 1
 METADATA = "metadata.json"
 CONFIG, WEIGHTS, METRICS = "config.json", "model.weights.h5", "metrics.json"
 FILES = (CONFIG, WEIGHTS, METRICS, "README.md")
+# What `metadata.json` says of every encoder.
+WRITTEN = (
+    "name",
+    "params",
+    "feature_dim",
+    "input",
+    "weights_dtype",
+    "created",
+    "versions",
+)
 
 
 def fingerprint(path: pathlib.Path) -> dict:
     """Return the SHA-256 and the size of a file, as `metadata.json` lists them."""
     return {"sha256": sha256(path), "bytes": path.stat().st_size}
+
+
+def checksum(metadata: dict) -> str:
+    """Return the SHA-256 of the content of `metadata.json`, but for `checksum`."""
+    rest = {key: value for key, value in metadata.items() if key != "checksum"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def check_preset(folder: str | os.PathLike, hashes: dict | None = None) -> dict:
@@ -57,8 +74,18 @@ def check_preset(folder: str | os.PathLike, hashes: dict | None = None) -> dict:
             f"{str(folder / METADATA)!r} must list the SHA-256 of {', '.join(FILES)}. "
             f"Received: files={files!r}"
         )
+    missing = [name for name in WRITTEN if name not in metadata]
+    received = checksum(metadata)
+    if missing or metadata.get("checksum") != received:
+        raise ValueError(
+            f"{str(folder / METADATA)!r} is damaged or changed. Expected: "
+            f"{', '.join(WRITTEN)}, and the checksum {metadata.get('checksum')}. "
+            f"Received: one without {', '.join(missing) or 'none of them'}, of the "
+            f"checksum {received}. Get the preset again from where it came; to change "
+            "what it says, save it again with save_to_preset."
+        )
     for name in FILES:
-        expected = dict(files[name])
+        expected = {key: files[name].get(key) for key in ("sha256", "bytes")}
         if name in hashes:
             expected["sha256"] = hashes[name]
         _check_file(folder / name, expected)
@@ -125,7 +152,7 @@ def read_json(path: pathlib.Path) -> dict:
         )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(
             f"{str(path)!r} must be a JSON object; it is damaged or truncated: {error}"
         ) from error

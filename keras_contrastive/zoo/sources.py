@@ -13,19 +13,21 @@ import pathlib
 import re
 import shutil
 import urllib.parse
+import warnings
 import zipfile
+import zlib
 
 import keras
 
-from keras_contrastive.export.version_folder import temporary_sibling
+from keras_contrastive.export.version_folder import move_folder, temporary_sibling
 from keras_contrastive.zoo import registry
-from keras_contrastive.zoo.preset import move_folder
 from keras_contrastive.zoo.preset_files import FILES, METADATA, check_preset
 
 _NAMES = (METADATA, *FILES)
 _MAX_ARCHIVE_BYTES = 2**32  # unpacked: more is a zip bomb or a mistake
 _HUGGING_FACE = re.compile(
-    r"hf://(?!.*\.\.)(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w.-]+))?(/(?P<folder>[\w./-]+))?/?"
+    r"hf://(?!.*\.\.)(?P<repo>[\w.-]+/[\w.-]+)"
+    r"(@(?P<revision>refs/\w+/[\w.-]+|[\w.-]+))?(/(?P<folder>[\w./-]+))?/?"
 )
 
 
@@ -48,11 +50,18 @@ def locate(
         ValueError, OSError: As in `kc.from_preset`.
     """
     text = os.fspath(preset)
+    is_path = isinstance(preset, os.PathLike)
     pinned = {} if sha256 is None else {METADATA: sha256}
-    if "://" in text:
+    if "://" in text and not is_path:
         return cached(text, _fetcher(text), cache_dir, pinned)
     shipped = registry.registered()
-    if text in shipped:
+    if text in shipped and not is_path:
+        if os.path.isdir(text):
+            warnings.warn(
+                f"{text!r} is a shipped preset, which is taken, and a folder here; "
+                f"for the folder write {os.path.join('.', text)!r}.",
+                stacklevel=3,
+            )
         folder, pinned = registry.PRESETS / text, {**shipped[text], **pinned}
     elif os.path.isdir(text):
         folder = pathlib.Path(text)
@@ -92,7 +101,8 @@ def cache_folder(cache_dir: str | os.PathLike | None = None) -> pathlib.Path:
 def cached(source: str, fetch, cache_dir=None, hashes: dict | None = None):
     """Return the folder of a downloaded preset, which is fetched if it is not there.
 
-    One in the cache is checked like a new one, and fetched again if it is damaged.
+    One in the cache is checked like a new one, and fetched again if it is damaged. Two
+    processes may fetch the same one at a time.
 
     Args:
         source: Where it comes from; the name of its folder is made of this.
@@ -111,17 +121,44 @@ def cached(source: str, fetch, cache_dir=None, hashes: dict | None = None):
     readable = re.sub(r"[^A-Za-z0-9]+", "_", source.split("?")[0])[-40:].strip("_")
     digest = hashlib.sha256(source.encode()).hexdigest()[:16]
     target = cache / f"{readable}-{digest}"
+    damage = ""
     if target.is_dir():
         try:
             check_preset(target, hashes)
             return target
-        except (ValueError, OSError):
-            pass  # damaged: below it is fetched again
+        except (ValueError, OSError) as error:
+            damage = f" It was fetched again, for the one in the cache failed: {error}"
     with temporary_sibling(cache) as temporary:
-        fetch(temporary)
-        check_preset(temporary, hashes)
-        move_folder(temporary, target)
+        try:
+            fetch(temporary)
+            check_preset(temporary, hashes)
+            _move_to_cache(temporary, target, hashes)
+        except (ValueError, OSError) as error:
+            kinds = FileNotFoundError, OSError, ValueError
+            kind = next(kind for kind in kinds if isinstance(error, kind))
+            # The temporary folder goes away; its files came from the source.
+            reason = str(error).replace(str(temporary), source)
+            raise kind(f"{reason}{damage}") from error
     return target
+
+
+def _move_to_cache(temporary, target, hashes):
+    """Rename, unless another process has been faster."""
+    if _is_whole(target, hashes):
+        return
+    try:
+        move_folder(temporary, target)
+    except OSError:
+        if not _is_whole(target, hashes):
+            raise
+
+
+def _is_whole(folder, hashes):
+    try:
+        check_preset(folder, hashes)
+    except (ValueError, OSError):
+        return False
+    return True
 
 
 def _fetcher(source):
@@ -197,8 +234,16 @@ def unpack(archive: pathlib.Path, folder: pathlib.Path) -> None:
             for name, entry in zip(names, entries, strict=True):
                 with source.open(entry) as packed, open(folder / name, "wb") as file:
                     shutil.copyfileobj(packed, file)
-    except zipfile.BadZipFile as error:
-        raise ValueError(f"{expected} Received: a damaged one ({error}).") from error
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        RuntimeError,  # encrypted
+        NotImplementedError,  # another compression
+    ) as error:
+        raise ValueError(
+            f"{expected} Received: one that cannot be unpacked ({error})."
+        ) from error
 
 
 def _fetch_hugging_face(target, repo, revision, folder):
@@ -210,7 +255,7 @@ def _fetch_hugging_face(target, repo, revision, folder):
     try:
         from huggingface_hub import hf_hub_download
     except ImportError:
-        path = f"{repo}/resolve/{revision}/{folder or ''}"
+        path = f"{repo}/resolve/{urllib.parse.quote(revision, '')}/{folder or ''}"
         return fetch_url(f"https://huggingface.co/{path}", target)
     for name in _NAMES:
         try:

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 
 import keras
@@ -7,7 +8,12 @@ import pytest
 
 import keras_contrastive as kc
 from keras_contrastive.zoo import encoder_config
-from keras_contrastive.zoo.preset_files import FILES, METADATA, fingerprint
+from keras_contrastive.zoo.preset_files import (
+    FILES,
+    METADATA,
+    checksum,
+    fingerprint,
+)
 
 
 def flip_byte(path):
@@ -20,6 +26,8 @@ def rewrite(folder, name, change):
     """Change a JSON file of a preset as an attacker would, hashes included."""
     content = json.loads((folder / name).read_text())
     change(content)
+    if name == METADATA:
+        content["checksum"] = checksum(content)
     (folder / name).write_text(json.dumps(content))
     if name != METADATA:
         print_of_file = fingerprint(folder / name)
@@ -99,6 +107,25 @@ def test_a_damaged_file_is_named_with_both_hashes(preset, name, damage):
 
 
 @pytest.mark.parametrize(
+    "change",
+    [{"feature_dim": 33}, {"licence": "none"}, {"checksum": None}, {"new": 1}],
+)
+def test_changed_metadata(preset, change):
+    metadata = json.loads((preset / METADATA).read_text())
+    (preset / METADATA).write_text(json.dumps(metadata | change))
+    expected = change.get("checksum", metadata["checksum"])
+    with pytest.raises(ValueError, match=f"damaged or changed.* checksum {expected}"):
+        kc.from_preset(preset)
+
+
+@pytest.mark.parametrize("name", ["name", "input", "versions"])
+def test_metadata_that_lacks_something(preset, name):
+    rewrite(preset, METADATA, lambda x: x.pop(name))
+    with pytest.raises(ValueError, match=f"Received: one without {name}, of"):
+        kc.from_preset(preset)
+
+
+@pytest.mark.parametrize(
     "change, message",
     [
         ({"format_version": 0}, "format_version=0. It is too old"),
@@ -122,6 +149,9 @@ def test_metadata_that_is_no_json(preset):
         kc.from_preset(preset)
     (preset / METADATA).write_text("[]")
     with pytest.raises(ValueError, match="Received: list"):
+        kc.from_preset(preset)
+    (preset / METADATA).write_text("[" * 200_000)
+    with pytest.raises(ValueError, match="metadata.json' must be a JSON object"):
         kc.from_preset(preset)
 
 
@@ -201,8 +231,11 @@ def test_what_cannot_be_saved(encoder, saved, tmp_path):
         save("resnet")
     with pytest.raises(TypeError, match="`metadata` must be a dict"):
         save(metadata="SimCLR")
-    with pytest.raises(ValueError, match="Received: metadata with params"):
-        save(metadata={"params": 3})
+    for name in ("params", "name", "sha256"):
+        with pytest.raises(ValueError, match=f"Received: metadata with {name}"):
+            save(metadata={name: 3})
+    with pytest.raises(TypeError, match=r"FewLabelResult.to_dict\(\)"):
+        save(metrics={"x": {"few_labels": kc.evaluation.FewLabelResult([], {})}})
     with pytest.raises(TypeError, match="a dict for each data set"):
         save(metrics={"knn": 0.5})
     with pytest.raises(ValueError, match="Received: weights_dtype='int8'"):
@@ -215,22 +248,73 @@ def test_what_cannot_be_saved(encoder, saved, tmp_path):
     large.get_layer("stem_conv").set_weights([np.full((3, 3, 1, 4), 1e5, "float32")])
     with pytest.raises(ValueError, match="up to 65504. Received: weights up to 1e"):
         save(large, weights_dtype="float16")
+    large.get_layer("stem_conv").set_weights([np.full((3, 3, 1, 4), np.nan)])
+    with pytest.raises(ValueError, match="NaN or Inf in '.*stem_conv/kernel' and 0"):
+        save(large)
+    (tmp_path / METADATA).write_text('{"format": "of something else"}')
+    with pytest.raises(FileExistsError, match="which exists"):
+        save(path=tmp_path, overwrite=True)
+    (tmp_path / METADATA).unlink()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_overwrite_replaces_all_of_it(encoder, preset):
-    (preset / "notes.txt").write_text("stale")
+def test_overwrite_replaces_the_preset_and_nothing_else(encoder, preset):
+    (preset / "thesis.txt").write_text("years of work")
+    with pytest.raises(FileExistsError, match="with thesis.txt. Move that away"):
+        kc.save_to_preset(encoder, preset, {"method": "SCE"}, overwrite=True)
+    assert (preset / "thesis.txt").read_text() == "years of work"
+    (preset / "thesis.txt").unlink()
     kc.save_to_preset(encoder, preset, {"method": "SCE"}, overwrite=True)
     assert kc.zoo.describe(preset)["method"] == "SCE"
     assert [x.name for x in preset.parent.iterdir()] == [preset.name]
-    assert not (preset / "notes.txt").exists()
+
+
+def test_overwrite_keeps_the_numbers_of_the_same_weights(encoder, preset):
+    before = kc.zoo.describe(preset)["metrics"]
+    new = {"sample": {"knn": 0.5}, "birds": {"knn": 0.25}}
+    kc.save_to_preset(encoder, preset, metrics=new, overwrite=True)
+    after = kc.zoo.describe(preset)["metrics"]
+    assert after["sample"] == {**before["sample"], "knn": 0.5}
+    assert after["birds"] == {"knn": 0.25}
+    assert after["fashion_mnist"] == before["fashion_mnist"]
+    other = keras.models.clone_model(encoder)  # new random weights
+    kc.save_to_preset(other, preset, overwrite=True)
+    assert kc.zoo.describe(preset)["metrics"] == {}
+    (preset / "config.json").unlink()  # what is damaged can be replaced
+    kc.save_to_preset(encoder, preset, overwrite=True)
+    assert kc.from_preset(preset).name == encoder.name
+
+
+def test_a_link_is_followed(preset):
+    link = preset.with_name("latest")
+    link.symlink_to(preset.name)
+    kc.zoo.add_metrics(link, {"birds": {"knn": 0.5}})
+    assert link.is_symlink()
+    assert kc.zoo.describe(preset)["metrics"]["birds"] == {"knn": 0.5}
+    assert {x.name for x in preset.parent.iterdir()} == {preset.name, "latest"}
+
+
+def test_what_cannot_be_renamed_leaves_what_was_there(preset, monkeypatch):
+    rename = os.rename
+
+    def full(source, target):
+        if target == preset and not str(source).endswith("-old"):
+            raise OSError("No space left")
+        rename(source, target)
+
+    before = kc.zoo.describe(preset)
+    monkeypatch.setattr(os, "rename", full)
+    with pytest.raises(OSError, match="No space left"):
+        kc.zoo.add_metrics(preset, {"birds": {"knn": 0.5}})
+    assert kc.zoo.describe(preset) == before
+    assert [x.name for x in preset.parent.iterdir()] == [preset.name]
 
 
 def test_the_card_says_what_is_known(saved):
     card = (saved / "README.md").read_text(encoding="utf-8")
     for text in (
         "# simclr_tiny",
-        'kc.from_preset("simclr_tiny")',
+        'kc.from_preset("path/to/simclr_tiny")',
         "images of 28 x 28 x 1 with values in [0, 255]",
         "| Licence | MIT |",
         "| Seed | not stated |",
@@ -253,14 +337,14 @@ def test_numbers_are_added_and_the_rest_stays(preset):
     before = kc.zoo.describe(preset)
     weights = (preset / "model.weights.h5").read_bytes()
     few = {"few_labels": {"scores": [], "protocol": {}}}
-    added = {"sample": few, "birds": {"knn": 0.5, "linear": 0.625}}
+    added = {"sample": few, "birds": {"knn": 0.5, "linear": np.float32(0.625)}}
     assert kc.zoo.add_metrics(preset, added) == preset
     after = kc.zoo.describe(preset)  # checks the hashes
     assert after["metrics"]["sample"] == {**before["metrics"]["sample"], **few}
     assert after["metrics"]["fashion_mnist"] == before["metrics"]["fashion_mnist"]
     assert "62.5" in (preset / "README.md").read_text()
     assert (preset / "model.weights.h5").read_bytes() == weights
-    for key in before.keys() - {"metrics", "files", "sha256"}:
+    for key in before.keys() - {"metrics", "files", "checksum", "sha256"}:
         assert after[key] == before[key]
     assert [x.name for x in preset.parent.iterdir()] == [preset.name]
     with pytest.raises(TypeError, match="a dict for each data set"):

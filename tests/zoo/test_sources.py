@@ -13,7 +13,12 @@ import pytest
 
 import keras_contrastive as kc
 from keras_contrastive.zoo import registry, sources
-from keras_contrastive.zoo.preset_files import FILES, METADATA, fingerprint
+from keras_contrastive.zoo.preset_files import (
+    FILES,
+    METADATA,
+    checksum,
+    fingerprint,
+)
 
 
 def test_an_unknown_name_names_near_ones(shipped):
@@ -33,10 +38,24 @@ def test_a_shipped_preset_must_match_the_registry(shipped, encoder):
     (shipped / "metrics.json").write_text("{}")
     metadata = json.loads((shipped / METADATA).read_text())
     metadata["files"]["metrics.json"] = fingerprint(shipped / "metrics.json")
+    metadata["checksum"] = checksum(metadata)
     (shipped / METADATA).write_text(json.dumps(metadata))
     kc.from_preset(shipped)
     with pytest.raises(ValueError, match=recorded[METADATA]):
         kc.from_preset("simclr_tiny")
+
+
+def test_a_path_is_a_folder_and_a_name_is_shipped(shipped, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="no folder. Did you mean 'simclr_tiny'"):
+        kc.from_preset(pathlib.Path("simclr_tiny"))
+    mine = kc.encoders.resnet(10, 5, input_shape=(28, 28, 1))
+    kc.save_to_preset(mine, "simclr_tiny")
+    for path in (pathlib.Path("simclr_tiny"), "./simclr_tiny"):
+        assert kc.from_preset(path).count_params() == mine.count_params()
+    with pytest.warns(UserWarning, match="for the folder write './simclr_tiny'"):
+        loaded = kc.from_preset("simclr_tiny")
+    assert loaded.count_params() == kc.from_preset(shipped).count_params()
 
 
 def test_register_refuses_what_cannot_ship(shipped):
@@ -131,11 +150,50 @@ def test_a_download_that_stops_half_way(served, tmp_path, says_length, error):
     url, handler = served
     handler.cut, handler.says_length = "model.weights.h5", says_length
     messages = {OSError: "model.weights.h5' could not be", ValueError: "SHA-256"}
-    with pytest.raises(error, match=messages[error]):
+    with pytest.raises(error, match=messages[error]) as raised:
         download(url, tmp_path / "cache")
+    assert f"'{url}/model.weights.h5'" in str(raised.value)
+    assert ".export" not in str(raised.value)  # what does not exist any more
     assert list((tmp_path / "cache").glob("**/*")) == []
     handler.cut = None
     assert download(url, tmp_path / "cache").is_dir()
+
+
+def test_a_damaged_copy_that_cannot_be_fetched_again(served, tmp_path):
+    url, handler = served
+    folder = download(url, tmp_path)
+    (folder / "config.json").write_text("{}")
+    handler.cut = "metadata.json"
+    with pytest.raises(OSError, match="not be downloaded.*one in the cache.*config"):
+        download(url, tmp_path)
+
+
+def test_another_process_is_faster(saved, tmp_path, monkeypatch):
+    other = []
+
+    def fetch(folder):
+        shutil.copytree(saved, folder, dirs_exist_ok=True)
+        if not other:
+            other.append(None)
+            other.append(sources.cached("https://a.b/c", fetch, tmp_path))
+            other.append((other[1] / METADATA).stat().st_ino)
+
+    folder = sources.cached("https://a.b/c", fetch, tmp_path)
+    # The other's files stay: it may be reading them.
+    assert other == [None, folder, (folder / METADATA).stat().st_ino]
+    assert list(tmp_path.iterdir()) == [folder]
+
+    def rename(temporary, target):  # between the look at the cache and the move
+        shutil.copytree(saved, target)
+        raise OSError("Directory not empty")
+
+    monkeypatch.setattr(sources, "move_folder", rename)
+    assert sources.cached("https://a.b/d", fetch, tmp_path).is_dir()
+
+
+def test_a_cache_that_cannot_be_written(saved):
+    with pytest.raises(OSError, match="folder that can be written.*'/proc/cache'"):
+        sources.cached("https://a.b/c", None, "/proc/cache")
 
 
 def test_an_address_without_a_preset(served, tmp_path):
@@ -213,8 +271,19 @@ def test_an_archive_that_leads_out_of_the_cache(tmp_path, name):
 
 
 def test_an_archive_that_is_none_or_too_large(tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match="damaged one"):
+    with pytest.raises(ValueError, match="one that cannot be unpacked"):
         sources.unpack(io.BytesIO(b"PK but no zip"), tmp_path)
+    with zipfile.ZipFile(tmp_path / "y.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(METADATA, "{}" * 1000)
+    content = bytearray((tmp_path / "y.zip").read_bytes())
+    start = len(METADATA) + 30  # of the compressed data
+    for damage in ({start: 0xFF}, {6: 1, content.find(b"PK\1\2") + 8: 1}):
+        changed = content.copy()  # the second one says that it is encrypted
+        for place, value in damage.items():
+            changed[place] = value
+        with pytest.raises(ValueError, match="one that cannot be unpacked"):
+            sources.unpack(io.BytesIO(changed), tmp_path)
+    (tmp_path / METADATA).unlink(missing_ok=True)
     archive = zipped(tmp_path / "x.zip", {METADATA: "{}" * 100})
     monkeypatch.setattr(sources, "_MAX_ARCHIVE_BYTES", 199)
     with pytest.raises(ValueError, match="of 200 bytes"):
@@ -234,9 +303,11 @@ def test_hugging_face(saved, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", client)
     kc.from_preset("hf://a/b@v1/sub/x", cache_dir=tmp_path)
     assert set(asked) == {("a/b", "sub/x", "v1")}
+    kc.from_preset("hf://a/b@refs/pr/1", cache_dir=tmp_path)
+    assert asked[-1] == ("a/b", None, "refs/pr/1")
     with pytest.raises(OSError, match="metadata.json of hf://a/gone .* 404"):
         kc.from_preset("hf://a/gone", cache_dir=tmp_path)
-    assert len(list(tmp_path.iterdir())) == 1
+    assert len(list(tmp_path.iterdir())) == 2
 
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)  # not installed
     urls = []
@@ -246,3 +317,6 @@ def test_hugging_face(saved, tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="without metadata.json"):
         kc.from_preset("hf://a/b/sub", cache_dir=tmp_path)
     assert urls[0] == "https://huggingface.co/a/b/resolve/main/sub/metadata.json"
+    with pytest.raises(FileNotFoundError, match="without metadata.json"):
+        kc.from_preset("hf://a/c@refs/pr/1", cache_dir=tmp_path)
+    assert "/a/c/resolve/refs%2Fpr%2F1/" in urls[5]
