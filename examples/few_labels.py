@@ -50,6 +50,8 @@ def main(argv):
     output = pathlib.Path(_OUTPUT.value)
     output.mkdir(parents=True, exist_ok=True)
     encoder = load_encoder(_ENCODER.value)
+    if _INTO.value:
+        kc.zoo.describe(pathlib.Path(_INTO.value))  # it refuses what is no preset
     train, test = load_images(_DATASET.value, encoder)
     result = kc.evaluation.few_label_evaluation(
         encoder,

@@ -10,6 +10,7 @@ epoch), encoder.keras, and a preset, the folder that `kc.from_preset` loads.
 and schedule.
 """
 
+import contextlib
 import csv
 import json
 import os
@@ -79,7 +80,6 @@ def main(argv):
     data = pathlib.Path(_DATASET.value).name
     name = f"{_METHOD.value}_resnet{_DEPTH.value}_{data}"
     output = pathlib.Path(_OUTPUT.value or f"runs/{name}")
-    run = start_or_go_on(output)
     keras.utils.set_random_seed(_SEED.value)
     keras.config.set_dtype_policy(_PRECISION.value)
 
@@ -88,6 +88,7 @@ def main(argv):
     with strategy.scope() if strategy else tf.distribute.get_strategy().scope():
         model = new_model(shape)
     views = new_views(shape)
+    run = start_or_go_on(output)  # the flags are good now
     history = History(output / "history.csv")
     checkpoint = kc.callbacks.Checkpoint(output / "checkpoint.weights.h5")
     model.fit(views, epochs=_EPOCHS.value, verbose=2, callbacks=[history, checkpoint])
@@ -111,7 +112,7 @@ def main(argv):
             "command": run["command"],
             "commit": run["commit"],
             "hardware": hardware(),
-            "minutes": round(history.minutes(), 1),
+            "minutes": history.minutes(),
             "licence": _LICENCE.value,
             **({"note": _NOTE.value} if _NOTE.value else {}),
         },
@@ -275,18 +276,22 @@ class History(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Write a row."""
         row = {"epoch": epoch + 1, "seconds": time.time() - self.start, **logs}
-        new = not self.path.exists()
         with self.path.open("a", newline="") as file:
             writer = csv.DictWriter(file, row)
-            if new:
+            if file.tell() == 0:
                 writer.writeheader()
             writer.writerow(row)
 
     def minutes(self):
         """Return the length of the run: its median epoch times the epochs."""
+        seconds = []
         with self.path.open(newline="") as file:
-            seconds = {row["epoch"]: row["seconds"] for row in csv.DictReader(file)}
-        return statistics.median(map(float, seconds.values())) * len(seconds) / 60
+            for row in csv.DictReader(file):
+                with contextlib.suppress(TypeError, ValueError, KeyError):
+                    seconds.append(float(row["seconds"]))  # unless it is a torn row
+        if not seconds:
+            return None
+        return round(statistics.median(seconds) * _EPOCHS.value / 60, 1)
 
 
 def commit():

@@ -1,5 +1,6 @@
 """What an encoder is worth to someone with few labels."""
 
+import hashlib
 import json
 
 import keras
@@ -113,6 +114,7 @@ def few_label_evaluation(
     protocol = {
         "draws": draws,
         "seed": seed,
+        "data": f"SHA-256 {_digest(train_x, train_y, test_x, test_y)}...",
         "train_images": len(train_x),
         "test_images": len(test_x),
         "network": f"{encoder.count_params():,} parameters",
@@ -168,6 +170,15 @@ def few_label_evaluation(
     return FewLabelResult(scores, protocol)
 
 
+def _digest(*arrays):
+    """The beginning of the SHA-256 of images and labels: which data it was."""
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(f"{array.dtype} {array.shape}".encode())
+        found.update(np.ascontiguousarray(array))
+    return found.hexdigest()[:16]
+
+
 def _flat(images):
     """Pixels as features in [0, 1]."""
     return images.reshape(len(images), -1).astype("float32") / 255
@@ -201,7 +212,7 @@ def _tuned(fine_tune, fractions):
     """The fractions at which networks are trained."""
     if isinstance(fine_tune, bool):
         return (*fractions,) if fine_tune else ()
-    if not {*fine_tune} <= {*fractions}:
+    if not isinstance(fine_tune, tuple | list) or not {*fine_tune} <= {*fractions}:
         raise ValueError(
             "`fine_tune` must be True, False or some of `fractions`. "
             f"Received: fine_tune={fine_tune}, fractions={tuple(fractions)}"

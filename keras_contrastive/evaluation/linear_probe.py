@@ -20,9 +20,10 @@ def linear_probe(
     Multinomial logistic regression (scikit-learn, L-BFGS) on features standardised
     by the training rows. Its regularisation is chosen by the cross-entropy on held-out
     training rows, never on test rows: 5-fold cross-validation up to 2,000 rows, and a
-    fifth of the rows above; then it is fitted again on all training rows. (By held-out
-    accuracy the best candidates differ by a few rows, and rounding decides.) It is the
-    cross-entropy at its best temperature, as confidence is no part of accuracy.
+    fifth of the rows above (fewer folds if a class has fewer than five rows); then it
+    is fitted again on all training rows. (By held-out accuracy the best candidates
+    differ by a few rows, and rounding decides.) It is the cross-entropy at its best
+    temperature, as confidence is no part of accuracy.
 
     Args:
         train_x: Features, `(n, dim)`.

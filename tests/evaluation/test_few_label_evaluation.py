@@ -101,6 +101,8 @@ def test_networks_can_be_trained_at_some_fractions_alone(data, encoder):
     assert str(result).splitlines()[-1].split()[-1] == "-"  # from scratch, all labels
     with pytest.raises(ValueError, match="some of `fractions`.*fine_tune=.0.1"):
         few_label_evaluation(encoder, *data, fine_tune=(0.1,), **options)
+    with pytest.raises(ValueError, match="some of `fractions`.*fine_tune=0.2"):
+        few_label_evaluation(encoder, *data, fine_tune=0.2, **options)
 
 
 def test_a_baseline_gives_what_does_not_depend_on_the_weights(data, encoder, tmp_path):
@@ -116,6 +118,9 @@ def test_a_baseline_gives_what_does_not_depend_on_the_weights(data, encoder, tmp
     for measure in second.measures:
         taken = measure in ("raw pixels", "from scratch")
         assert (second.mean(measure, 0.2) == 0.123) == taken
+    train_x, *rest = data
+    with pytest.raises(ValueError, match=r"same protocol. Received: other data \("):
+        few_label_evaluation(encoder, 255 - train_x, *rest, baseline=first, **options)
     options["draws"] = 2
     with pytest.raises(ValueError, match=r"same protocol. Received.*draws \(1, not 2"):
         few_label_evaluation(encoder, *data, baseline=first, **options)

@@ -62,14 +62,18 @@ def test_a_run_goes_on_and_ends_as_a_preset(folder):
     images = np.zeros((1, 16, 16, 3), "uint8")
     # The preset's kernels are float16 on disk.
     np.testing.assert_allclose(preset(images), encoder(images), rtol=0.05, atol=0.05)
+    kc.zoo.add_metrics(output / output.name, {"photos": {"knn": 0.5}})
     # As if it had been killed after the last epoch.
     (output / "encoder.keras").unlink()
-    second = run(folder, *flags)
+    second = run(folder, *flags, "--note=Twice")
     assert second.returncode == 0, second.stderr[-3000:]
     with (output / "history.csv").open() as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]
     again = keras.models.load_model(output / "encoder.keras")
     np.testing.assert_array_equal(again(images), encoder(images))
+    about = kc.zoo.describe(output / output.name)
+    assert about["note"] == "Twice" and about["minutes"] >= 0
+    assert {*about["metrics"]} == {"sample", "photos"}  # the weights are the same
 
     other = run(folder, *flags, "--learning_rate=0.1")
     assert other.returncode != 0
@@ -81,6 +85,8 @@ def test_supervised_needs_the_number_of_classes(folder):
     done = run(folder, "--method=supervised")
     assert done.returncode != 0
     assert "Give --num_classes=N" in done.stderr
+    # What is refused is no run: the flags may be mended.
+    assert not (folder / "runs" / "supervised_resnet10_photos").exists()
 
 
 @pytest.mark.parametrize(
