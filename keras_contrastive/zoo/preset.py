@@ -91,8 +91,9 @@ def save_to_preset(
     _check_free(path, overwrite)
     encoder = getattr(model, "encoder", model)
     feature_dim = check_encoder(encoder)
-    weights = zip(encoder.weights, encoder.get_weights(), strict=True)
-    bad = [variable.path for variable, x in weights if not np.isfinite(x).all()]
+    weights = encoder.get_weights()
+    pairs = zip(encoder.weights, weights, strict=True)
+    bad = [variable.path for variable, value in pairs if not np.isfinite(value).all()]
     if bad:
         raise ValueError(
             f"An encoder must have finite weights. Received: NaN or Inf in {bad[0]!r} "
@@ -102,7 +103,7 @@ def save_to_preset(
     config = encoder_config.to_config(encoder)
     # What was trained under `tf.distribute` has mirrored variables; the copy has not.
     copy = outside_strategy(lambda: encoder_config.from_config(config))
-    copy.set_weights(encoder.get_weights())
+    copy.set_weights(weights)
     content = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,

@@ -77,15 +77,16 @@ def check_preset(folder: str | os.PathLike, hashes: dict | None = None) -> dict:
     missing = [name for name in WRITTEN if name not in metadata]
     received = checksum(metadata)
     if missing or metadata.get("checksum") != received:
+        lacking = f" without {', '.join(missing)}," if missing else ""
         raise ValueError(
             f"{str(folder / METADATA)!r} is damaged or changed. Expected: "
             f"{', '.join(WRITTEN)}, and the checksum {metadata.get('checksum')}. "
-            f"Received: one without {', '.join(missing) or 'none of them'}, of the "
-            f"checksum {received}. Get the preset again from where it came; to change "
-            "what it says, save it again with save_to_preset."
+            f"Received: one{lacking} of the checksum {received}. Get the preset again "
+            "from where it came; to change what it says, save it again with "
+            "save_to_preset."
         )
     for name in FILES:
-        expected = {key: files[name].get(key) for key in ("sha256", "bytes")}
+        expected = {k: v for k, v in files[name].items() if k in ("sha256", "bytes")}
         if name in hashes:
             expected["sha256"] = hashes[name]
         _check_file(folder / name, expected)

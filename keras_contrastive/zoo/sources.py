@@ -121,13 +121,12 @@ def cached(source: str, fetch, cache_dir=None, hashes: dict | None = None):
     readable = re.sub(r"[^A-Za-z0-9]+", "_", source.split("?")[0])[-40:].strip("_")
     digest = hashlib.sha256(source.encode()).hexdigest()[:16]
     target = cache / f"{readable}-{digest}"
+    problem = _problem(target, hashes)
+    if problem is None:
+        return target
     damage = ""
     if target.is_dir():
-        try:
-            check_preset(target, hashes)
-            return target
-        except (ValueError, OSError) as error:
-            damage = f" It was fetched again, for the one in the cache failed: {error}"
+        damage = f" It was fetched again, for the one in the cache failed: {problem}"
     with temporary_sibling(cache) as temporary:
         try:
             fetch(temporary)
@@ -144,21 +143,22 @@ def cached(source: str, fetch, cache_dir=None, hashes: dict | None = None):
 
 def _move_to_cache(temporary, target, hashes):
     """Rename, unless another process has been faster."""
-    if _is_whole(target, hashes):
+    if _problem(target, hashes) is None:
         return
     try:
         move_folder(temporary, target)
     except OSError:
-        if not _is_whole(target, hashes):
+        if _problem(target, hashes) is not None:
             raise
 
 
-def _is_whole(folder, hashes):
+def _problem(folder, hashes):
+    """What `check_preset` raises, or None."""
     try:
         check_preset(folder, hashes)
-    except (ValueError, OSError):
-        return False
-    return True
+    except (ValueError, OSError) as error:
+        return error
+    return None
 
 
 def _fetcher(source):

@@ -5,33 +5,10 @@ import shutil
 import keras
 import numpy as np
 import pytest
+from damage import flip_byte, rewrite
 
 import keras_contrastive as kc
-from keras_contrastive.zoo import encoder_config
-from keras_contrastive.zoo.preset_files import (
-    FILES,
-    METADATA,
-    checksum,
-    fingerprint,
-)
-
-
-def flip_byte(path):
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
-def rewrite(folder, name, change):
-    """Change a JSON file of a preset as an attacker would, hashes included."""
-    content = json.loads((folder / name).read_text())
-    change(content)
-    if name == METADATA:
-        content["checksum"] = checksum(content)
-    (folder / name).write_text(json.dumps(content))
-    if name != METADATA:
-        print_of_file = fingerprint(folder / name)
-        rewrite(folder, METADATA, lambda x: x["files"].update({name: print_of_file}))
+from keras_contrastive.zoo.preset_files import FILES, METADATA, fingerprint
 
 
 def test_what_is_saved_is_loaded(encoder, saved, images):
@@ -118,6 +95,15 @@ def test_changed_metadata(preset, change):
         kc.from_preset(preset)
 
 
+def test_a_file_without_its_size_and_with_another_hash_beside(preset):
+    def replace(metadata):
+        del metadata["files"]["config.json"]["bytes"]
+        metadata["files"]["config.json"]["md5"] = "0"
+
+    rewrite(preset, METADATA, replace)
+    assert kc.from_preset(preset).name == "resnet10"
+
+
 @pytest.mark.parametrize("name", ["name", "input", "versions"])
 def test_metadata_that_lacks_something(preset, name):
     rewrite(preset, METADATA, lambda x: x.pop(name))
@@ -152,74 +138,6 @@ def test_metadata_that_is_no_json(preset):
         kc.from_preset(preset)
     (preset / METADATA).write_text("[" * 200_000)
     with pytest.raises(ValueError, match="metadata.json' must be a JSON object"):
-        kc.from_preset(preset)
-
-
-EVIL = {
-    "lambda layer": {"module": "keras.layers", "class_name": "Lambda"},
-    "code in bytes": {"module": None, "class_name": "__lambda__"},
-    "function": {
-        "module": "keras.utils",
-        "class_name": "function",
-        "config": "get_file",
-    },
-    "function in disguise": {
-        "module": "keras.utils",
-        "class_name": "function",
-        "registered_name": "keras_contrastive>SyncBatchNormalization",
-    },
-    "other module": {"module": "os", "class_name": "system"},
-    "another package": {"module": "keras_hub.layers", "class_name": "MaskedLMHead"},
-    "saved model": {"module": "keras.layers", "class_name": "TFSMLayer"},
-    "no module": {"class_name": "Dense"},
-    "no class": {"module": "keras.layers", "class_name": "deserialize"},
-    "not a string": {"module": "keras.layers", "class_name": ["Dense"]},
-    "under another name": {
-        "module": "keras.layers",
-        "class_name": "Dense",
-        "registered_name": "evil>Dense",
-    },
-    "not of ours": {
-        "module": "keras_contrastive.x",
-        "class_name": "Evil",
-        "registered_name": "keras_contrastive>Evil",
-    },
-}
-
-
-@pytest.mark.parametrize("evil", EVIL.values(), ids=EVIL)
-def test_code_is_refused(evil, encoder):
-    config = encoder_config.to_config(encoder)
-    config["config"]["layers"][1] = {"config": {}, "name": "x", **evil}
-    with pytest.raises(ValueError, match="could run foreign code.*'here'") as error:
-        encoder_config.from_config(config, "'here'")
-    assert repr(evil["class_name"]) in str(error.value)
-
-
-def test_a_refused_layer_is_refused_by_both_sides(preset, tmp_path):
-    x = keras.Input((8, 8, 3))
-    y = keras.layers.GlobalAveragePooling2D()(x)
-    model = keras.Model(x, keras.layers.Lambda(lambda z: z + 1, name="hidden")(y))
-    with pytest.raises(ValueError, match="Lambda layers.*layer 'hidden'"):
-        kc.save_to_preset(model, tmp_path / "new")
-    assert not (tmp_path / "new").exists()
-    config = keras.saving.serialize_keras_object(model)
-    rewrite(preset, "config.json", lambda c: (c.clear(), c.update(config)))
-    with pytest.raises(ValueError, match="config.json.*class_name='Lambda'"):
-        kc.from_preset(preset)
-
-
-def test_a_configuration_and_weights_that_do_not_fit(preset, tmp_path):
-    rewrite(preset, "config.json", lambda x: x["config"].update(output_layers=3))
-    with pytest.raises(ValueError, match="cannot be built.*another version of Keras"):
-        kc.from_preset(preset)
-    other = encoder_config.to_config(kc.encoders.resnet(10, 5, input_shape=(28, 28, 1)))
-    rewrite(preset, "config.json", lambda x: x.update(other))
-    with pytest.raises(ValueError, match="does not hold the weights of config.json"):
-        kc.from_preset(preset)
-    other = kc.encoders.resnet(18, 4, input_shape=(28, 28, 1))  # more layers
-    rewrite(preset, "config.json", lambda x: x.update(encoder_config.to_config(other)))
-    with pytest.raises(ValueError, match="does not hold the weights of config.json"):
         kc.from_preset(preset)
 
 

@@ -1,7 +1,6 @@
 import functools
 import http.server
 import io
-import json
 import pathlib
 import shutil
 import sys
@@ -10,15 +9,11 @@ import types
 import zipfile
 
 import pytest
+from damage import rewrite
 
 import keras_contrastive as kc
 from keras_contrastive.zoo import registry, sources
-from keras_contrastive.zoo.preset_files import (
-    FILES,
-    METADATA,
-    checksum,
-    fingerprint,
-)
+from keras_contrastive.zoo.preset_files import FILES, METADATA, fingerprint
 
 
 def test_an_unknown_name_names_near_ones(shipped):
@@ -35,11 +30,7 @@ def test_a_shipped_preset_must_match_the_registry(shipped, encoder):
     recorded = registry.registered()["simclr_tiny"]
     assert set(recorded) == {METADATA, *FILES}
     # Its own hashes are right, so that only the registry can tell.
-    (shipped / "metrics.json").write_text("{}")
-    metadata = json.loads((shipped / METADATA).read_text())
-    metadata["files"]["metrics.json"] = fingerprint(shipped / "metrics.json")
-    metadata["checksum"] = checksum(metadata)
-    (shipped / METADATA).write_text(json.dumps(metadata))
+    rewrite(shipped, "metrics.json", lambda x: x.clear())
     kc.from_preset(shipped)
     with pytest.raises(ValueError, match=recorded[METADATA]):
         kc.from_preset("simclr_tiny")
