@@ -27,7 +27,9 @@ class ContrastiveLoss(keras.losses.Loss):
 
     To write a new loss, implement `call(targets, predictions)` and return a float32
     tensor of shape `(batch,)`; gather what is compared with
-    `keras_contrastive.distribute.all_gather`.
+    `keras_contrastive.distribute.all_gather`. A loss that has a value for the whole
+    global batch only, such as one of a covariance, returns that scalar, the same on
+    all replicas.
 
     Args:
         reduction: `"sum_over_batch_size"` (default: the mean), `"sum"` or `"none"`,
@@ -59,9 +61,21 @@ class ContrastiveLoss(keras.losses.Loss):
 
         Returns:
             A float32 scalar, or `(batch,)` values with `reduction="none"`.
+
+        Raises:
+            ValueError: If there are weights, but no value per example.
         """
         with keras.name_scope(self.name):
             values = self.call(targets, predictions)
+        if len(values.shape) == 0:
+            if sample_weight is not None:
+                raise ValueError(
+                    f"{type(self).__name__} is a loss of the whole batch and has no "
+                    "value per example to weight. Received: `sample_weight`. Leave it "
+                    "out."
+                )
+            if self.reduction != "none":
+                values = values[None]  # Keras divides no scalar by the replicas
         return self._reduce(values, values, sample_weight)
 
 
@@ -126,3 +140,21 @@ def check_equal(what: str, remedy: str, **shapes):
             f"`{first}` and `{second}` must have the same {what}. Received: "
             f"{tuple(shape_1)} and {tuple(shape_2)}. {remedy}"
         )
+
+
+def check_keys_and_queue(targets, queries):
+    """Return keys, queue (or None) and queries as tensors of shapes that fit."""
+    if not isinstance(targets, tuple | list) or len(targets) != 2:
+        raise ValueError(
+            "The first argument must be the tuple (keys, queue). Received: "
+            f"{type(targets).__name__}. Pass (keys, None) to compare with batch keys."
+        )
+    remedy = "Pass the projector's outputs, and stored keys as rows."
+    keys = check_shape("keys", targets[0], ("batch", "dim"), remedy)
+    queries = check_shape("queries", queries, ("batch", "dim"), remedy)
+    check_equal("shape", remedy, keys=keys.shape, queries=queries.shape)
+    queue = targets[1]
+    if queue is not None:
+        queue = check_shape("queue", queue, ("size", "dim"), remedy)
+        check_equal("width", remedy, queue=queue.shape[1:], queries=queries.shape[1:])
+    return keys, queue, queries

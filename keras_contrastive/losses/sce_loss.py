@@ -7,9 +7,8 @@ from keras_contrastive import distribute
 from keras_contrastive.losses.contrastive_loss import (
     MASKED,
     ContrastiveLoss,
-    check_equal,
+    check_keys_and_queue,
     check_positive,
-    check_shape,
     unit_vectors,
 )
 
@@ -102,7 +101,7 @@ class SCELoss(ContrastiveLoss):
 
     def call(self, targets, predictions):
         """Return the cross-entropy for each example, `(batch,)`."""
-        keys, queue, queries = _check(targets, predictions)
+        keys, queue, queries = check_keys_and_queue(targets, predictions)
         queries = unit_vectors(queries)
         keys = ops.stop_gradient(unit_vectors(keys))
         if queue is None:
@@ -157,21 +156,3 @@ class SCELoss(ContrastiveLoss):
             "coefficient": self.coefficient,
             "self_logit": self.self_logit,
         }
-
-
-def _check(targets, queries):
-    """Return keys, queue (or None) and queries as tensors of shapes that fit."""
-    if not isinstance(targets, tuple | list) or len(targets) != 2:
-        raise ValueError(
-            "The first argument must be the tuple (keys, queue). Received: "
-            f"{type(targets).__name__}. Pass (keys, None) to compare with batch keys."
-        )
-    remedy = "Pass the projector's outputs, and stored keys as rows."
-    keys = check_shape("keys", targets[0], ("batch", "dim"), remedy)
-    queries = check_shape("queries", queries, ("batch", "dim"), remedy)
-    check_equal("shape", remedy, keys=keys.shape, queries=queries.shape)
-    queue = targets[1]
-    if queue is not None:
-        queue = check_shape("queue", queue, ("size", "dim"), remedy)
-        check_equal("width", remedy, queue=queue.shape[1:], queries=queries.shape[1:])
-    return keys, queue, queries

@@ -9,8 +9,11 @@ import tensorflow as tf
 from loss_checks import assert_close, on_replicas, value_and_gradients
 
 from keras_contrastive.losses import (
+    BarlowTwinsLoss,
     BYOLLoss,
     ContrastiveLoss,
+    InfoNCELoss,
+    NCELoss,
     NTXentLoss,
     SCELoss,
     SupConLoss,
@@ -43,6 +46,10 @@ def with_batch_keys(n):
     return (keys, None), queries
 
 
+def scores(n):
+    return np.float32(20.0), embeddings(n, 6)
+
+
 LOSSES = {
     "nt_xent": (NTXentLoss, {"temperature": 0.2}, pair),
     "supcon": (SupConLoss, {"temperature": 0.2, "base_temperature": 0.1}, labelled),
@@ -51,7 +58,14 @@ LOSSES = {
     "sce_queue": (SCELoss, {"temperature": 0.2}, with_queue),
     "sce_zero": (SCELoss, {"self_logit": "zero", "coefficient": 0.3}, with_queue),
     "sce_keys": (SCELoss, {"target_temperature": 0.1}, with_batch_keys),
+    "info_nce_queue": (InfoNCELoss, {"temperature": 0.2}, with_queue),
+    "info_nce_keys": (InfoNCELoss, {"temperature": 0.5}, with_batch_keys),
+    "nce": (NCELoss, {"num_examples": 30}, scores),
+    "barlow_twins": (BarlowTwinsLoss, {}, pair),
 }
+SHARED = {"sce_queue": (1,), "sce_zero": (1,), "info_nce_queue": (1,), "nce": (0,)}
+NOT_NORMALISED = ("nce", "barlow_twins")
+WHOLE_BATCH = ("barlow_twins",)
 every_loss = pytest.mark.parametrize("name", LOSSES)
 
 
@@ -65,11 +79,16 @@ def make(name, n=8, **kwargs):
 def test_one_finite_float32_value_per_example_and_their_mean(name, n):
     loss, targets, predictions = make(name, n, reduction="none")
     values = loss(targets, predictions)
-    assert values.shape == (n,) and values.dtype == "float32"
+    assert values.shape == (() if name in WHOLE_BATCH else (n,))
+    assert values.dtype == "float32"
     assert np.isfinite(values).all() and (values.numpy() >= 0).all()
     mean, targets, predictions = make(name, n)
     assert mean(targets, predictions).shape == ()
     np.testing.assert_allclose(mean(targets, predictions), np.mean(values), rtol=1e-6)
+    if name in WHOLE_BATCH:
+        with pytest.raises(ValueError, match="no value per example.*sample_weight"):
+            mean(targets, predictions, sample_weight=np.ones(n))
+        return
     weights = np.arange(n, dtype="float32")
     np.testing.assert_allclose(
         mean(targets, predictions, sample_weight=weights),
@@ -83,11 +102,11 @@ def test_examples_may_come_in_any_order(name):
     loss, targets, predictions = make(name, reduction="none")
     order = np.random.default_rng(3).permutation(8)
     shuffled = tf.nest.map_structure(
-        lambda x: x if x is None or len(x) != 8 else x[order], (targets, predictions)
+        lambda x: x[order] if np.shape(x)[:1] == (8,) else x, (targets, predictions)
     )
-    np.testing.assert_allclose(
-        loss(*shuffled), loss(targets, predictions).numpy()[order], rtol=1e-5
-    )
+    expected = loss(targets, predictions).numpy()
+    expected = expected if name in WHOLE_BATCH else expected[order]
+    np.testing.assert_allclose(loss(*shuffled), expected, rtol=1e-5)
 
 
 @every_loss
@@ -95,17 +114,17 @@ def test_examples_may_come_in_any_order(name):
 def test_replicas_give_value_and_gradients_of_one(name, sizes, strategy_of):
     loss, targets, predictions = make(name)
     value, gradients = value_and_gradients(loss, targets, predictions)
-    shared = (1,) if name in ("sce_queue", "sce_zero") else ()
+    shared = SHARED.get(name, ())
     values, parts = on_replicas(
         strategy_of(len(sizes)), loss, targets, predictions, sizes, shared
     )
     np.testing.assert_allclose(sum(values), value, rtol=1e-5)
     for expected, part in zip(gradients, parts, strict=True):
-        if len(expected) == sum(sizes):
+        if expected.shape[:1] == (sum(sizes),):
             assert_close(np.concatenate(part), expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["nt_xent", "supcon", "sce_keys"])
+@pytest.mark.parametrize("name", ["nt_xent", "supcon", "sce_keys", "info_nce_keys"])
 def test_replicas_with_uneven_batches(name, strategy_of):
     loss, targets, predictions = make(name, reduction="none")
     expected = loss(targets, predictions)
@@ -143,7 +162,10 @@ def test_batch_of_unknown_size(name):
     flat = [x for x in tf.nest.flatten((targets, predictions)) if x is not None]
 
     @tf.function(
-        input_signature=[tf.TensorSpec([None, *x.shape[1:]], x.dtype) for x in flat]
+        input_signature=[
+            tf.TensorSpec([None, *x.shape[1:]] if x.shape else [], x.dtype)
+            for x in flat
+        ]
     )
     def dynamic(*tensors):
         tensors = iter(tensors)
@@ -163,7 +185,7 @@ def test_finite_whatever_the_norm_and_dtype(name, dtype, norm):
     loss, targets, predictions = make(name)
 
     def scale(x):
-        if x is None or not np.issubdtype(x.dtype, np.floating):
+        if np.ndim(x) < 2 or not np.issubdtype(x.dtype, np.floating):
             return x
         x = norm * x / np.linalg.norm(x, axis=-1, keepdims=True)
         return tf.cast(tf.constant(x), dtype)
@@ -172,9 +194,11 @@ def test_finite_whatever_the_norm_and_dtype(name, dtype, norm):
     value, gradients = value_and_gradients(loss, *scaled)
     assert value.dtype == "float32" and np.isfinite(value)
     for gradient in gradients:
-        assert gradient.dtype == dtype
+        assert gradient.shape == () or gradient.dtype == dtype
         assert np.isfinite(tf.cast(gradient, "float32")).all()
-    if dtype == "float32":  # and then the length does not matter
+    if (
+        dtype == "float32" and name not in NOT_NORMALISED
+    ):  # and then the length does not matter
         np.testing.assert_allclose(value, loss(targets, predictions), rtol=1e-4)
 
 
@@ -223,6 +247,7 @@ def test_targets_reach_call_untouched():
         (SupConLoss, "base_temperature"),
         (SCELoss, "temperature"),
         (SCELoss, "target_temperature"),
+        (InfoNCELoss, "temperature"),
     ],
 )
 def test_temperatures_are_positive_numbers(cls, name, value):
@@ -238,6 +263,8 @@ def test_temperatures_are_positive_numbers(cls, name, value):
         (NTXentLoss(), "z_1", "z_2"),
         (BYOLLoss(), "target", "prediction"),
         (SCELoss(), "keys", "queries"),
+        (InfoNCELoss(), "keys", "queries"),
+        (BarlowTwinsLoss(), "z_1", "z_2"),
     ],
 )
 def test_two_matrices_of_one_shape(loss, first, second):
