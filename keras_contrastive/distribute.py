@@ -36,11 +36,17 @@ def all_gather(x):
             between replicas.
 
     Returns:
-        Tensor of shape `(global_batch, ...)`; `x` itself on one replica.
+        Tensor of shape `(global_batch, ...)`; `x` itself on one replica. Its static
+        shape is that of `x`, but for axis 0, which is unknown on several replicas
+        even where the local batch is static: no replica knows the parts of the
+        others. Ask `keras.ops.shape(gathered)[0]` for it.
     """
     if num_replicas() == 1:
         return x
-    return tf.distribute.get_replica_context().all_gather(x, axis=0)
+    x = tf.convert_to_tensor(x)
+    gathered = tf.distribute.get_replica_context().all_gather(x, axis=0)
+    gathered.set_shape(tf.TensorShape([None]).concatenate(x.shape[1:]))
+    return gathered
 
 
 def local_offset(local_batch):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import tensorflow as tf
+from keras import ops
 
 from keras_contrastive import distribute
 
@@ -31,3 +32,28 @@ def test_without_replicas_gradients_stay_as_they_are():
     gradients = [tf.constant([1.0, np.inf]), None]
     same, finite = distribute.share_overflow(gradients)
     assert same is gradients and not finite
+
+
+def test_all_gather_keeps_every_static_axis_but_the_first(strategy_of):
+    """A loss that reads `shape[-1]`, on equal and on unequal parts of the batch."""
+    strategy = strategy_of(2)
+    shapes = []
+
+    @tf.function
+    def step(x):
+        def replica(z):
+            everyone = distribute.all_gather(z)
+            shapes.append(everyone.shape.as_list())
+            rows = ops.reshape(everyone, (-1, everyone.shape[1] * everyone.shape[2]))
+            return ops.shape(rows)[0]
+
+        return strategy.run(replica, args=(x,))
+
+    for parts in ((2, 2), (3, 2)):
+        x = strategy.experimental_distribute_values_from_function(
+            lambda c, parts=parts: tf.ones((parts[c.replica_id_in_sync_group], 4, 3))
+        )
+        rows = strategy.experimental_local_results(step(x))
+        assert [int(n) for n in rows] == [sum(parts)] * 2
+    assert shapes == [[None, 4, 3]] * 4
+    assert distribute.all_gather(tf.ones((2, 3))).shape == (2, 3)
