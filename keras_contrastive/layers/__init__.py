@@ -1,7 +1,9 @@
 from keras_contrastive.layers.feature_queue import FeatureQueue
+from keras_contrastive.layers.memory_bank import MemoryBank
 from keras_contrastive.layers.momentum_target import MomentumTarget
 from keras_contrastive.layers.online_probe import OnlineProbe
 from keras_contrastive.layers.projection_head import ProjectionHead
+from keras_contrastive.layers.prototypes import Prototypes
 from keras_contrastive.layers.random_apply import RandomApply
 from keras_contrastive.layers.random_color_jitter import RandomColorJitter
 from keras_contrastive.layers.random_gaussian_blur import RandomGaussianBlur
@@ -9,14 +11,17 @@ from keras_contrastive.layers.random_grayscale import RandomGrayscale
 from keras_contrastive.layers.random_resized_crop import RandomResizedCrop
 from keras_contrastive.layers.random_solarize import RandomSolarize
 from keras_contrastive.layers.resize_and_center_crop import ResizeAndCenterCrop
+from keras_contrastive.layers.running_mean import RunningMean
 from keras_contrastive.layers.sync_batch_normalization import SyncBatchNormalization
 from keras_contrastive.layers.views import Views
 
 __all__ = [
     "FeatureQueue",
+    "MemoryBank",
     "MomentumTarget",
     "OnlineProbe",
     "ProjectionHead",
+    "Prototypes",
     "RandomApply",
     "RandomColorJitter",
     "RandomGaussianBlur",
@@ -24,6 +29,7 @@ __all__ = [
     "RandomResizedCrop",
     "RandomSolarize",
     "ResizeAndCenterCrop",
+    "RunningMean",
     "SyncBatchNormalization",
     "Views",
 ]

@@ -5,6 +5,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_contrastive import distribute
+from keras_contrastive.checks import check_count
 from keras_contrastive.ops import l2_normalize
 
 
@@ -49,8 +50,8 @@ class FeatureQueue(keras.layers.Layer):
 
     def __init__(self, size, dim, seed=None, **kwargs):
         super().__init__(**kwargs)
-        self.size = _check_count("size", size)
-        self.dim = _check_count("dim", dim)
+        self.size = check_count("size", size)
+        self.dim = check_count("dim", dim)
         self.seed = seed
         random_normal = keras.initializers.RandomNormal(stddev=1.0, seed=seed)
         # Every replica computes the same global keys, so the first one's write is all
@@ -118,11 +119,3 @@ class FeatureQueue(keras.layers.Layer):
             "dim": self.dim,
             "seed": self.seed,
         }
-
-
-def _check_count(name, value):
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(
-            f"`{name}` must be a positive integer. Received: {name}={value!r}"
-        )
-    return value

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_contrastive.checks import check_count
 from keras_contrastive.losses.contrastive_loss import (
     ContrastiveLoss,
     check_shape,
@@ -55,16 +56,7 @@ class NCELoss(ContrastiveLoss):
 
     def __init__(self, num_examples, reduction="sum_over_batch_size", name="nce_loss"):
         super().__init__(reduction=reduction, name=name)
-        if (
-            not isinstance(num_examples, int)
-            or isinstance(num_examples, bool)
-            or num_examples < 1
-        ):
-            raise ValueError(
-                "`num_examples` must be the number of examples in the data set, a "
-                f"positive int. Received: num_examples={num_examples!r}"
-            )
-        self.num_examples = num_examples
+        self.num_examples = check_count("num_examples", num_examples)
 
     def call(self, targets, predictions):
         """Return the sum over positive and negatives of each example, `(batch,)`."""

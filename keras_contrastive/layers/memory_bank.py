@@ -1,0 +1,129 @@
+"""One remembered vector for each example of the data set."""
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from keras_contrastive import distribute
+from keras_contrastive.checks import check_count
+from keras_contrastive.ops import l2_normalize
+
+
+@keras.saving.register_keras_serializable(package="keras_contrastive")
+class MemoryBank(keras.layers.Layer):
+    """Unit vectors by the number of their example: a memory of the whole data set.
+
+    After a step the rows of the batch move towards its new features (m: momentum):
+
+        bank[id] <- n( m * bank[id] + (1 - m) * n(feature) ),    n(x) = x / |x|
+
+    Compute the loss with `rows` first, then `update`. The bank starts with random unit
+    vectors. Under `tf.distribute` the features of all replicas are written, and every
+    replica sees the same bank. It is a weight, always float32, so it is saved and
+    restored with the model that holds the layer, and no optimizer touches it.
+
+    Args:
+        num_examples: Number of rows, a positive integer: the size of the data set.
+        dim: Width of a row, a positive integer.
+        momentum: m, in [0, 1): how much of the old row stays. 0.5 in the papers' code.
+        seed: Seed of the initial vectors, an integer. Defaults to `None`: random,
+            reproducible with `keras.utils.set_random_seed`.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name`.
+
+    Raises:
+        ValueError: If an argument is out of its range, or features are not of shape
+            `(batch, dim)`.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_contrastive.layers import MemoryBank
+        >>> bank = MemoryBank(num_examples=5, dim=2, momentum=0.0, seed=0)
+        >>> bank.update(np.array([4, 1]), np.array([[3.0, 0.0], [0.0, 5.0]]))
+        >>> bank.rows(np.array([1, 4])).numpy()
+        array([[0., 1.],
+               [1., 0.]], dtype=float32)
+
+    Reference:
+        [Unsupervised Feature Learning via Non-Parametric Instance Discrimination](
+        https://arxiv.org/abs/1805.01978) (Wu et al., 2018), section 3.1;
+        https://github.com/HobbitLong/CMC for the moving average.
+    """
+
+    def __init__(self, num_examples, dim, momentum=0.5, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.num_examples = check_count("num_examples", num_examples)
+        self.dim = check_count("dim", dim)
+        if not 0 <= momentum < 1:
+            raise ValueError(
+                "`momentum` is the share of the old row and must be in [0, 1). "
+                f"Received: momentum={momentum!r}"
+            )
+        self.momentum = float(momentum)
+        self.seed = seed
+        random_normal = keras.initializers.RandomNormal(stddev=1.0, seed=seed)
+        # Every replica computes the same global rows, so the first one's write is all
+        # replicas' write.
+        self._rows = self.add_weight(
+            name="rows",
+            shape=(self.num_examples, self.dim),
+            initializer=lambda shape, dtype: l2_normalize(random_normal(shape, dtype)),
+            dtype="float32",
+            trainable=False,
+            autocast=False,
+            aggregation="only_first_replica",
+        )
+        self.built = True
+
+    @property
+    def value(self):
+        """All rows, a float32 tensor `(num_examples, dim)`."""
+        return tf.convert_to_tensor(self._rows.value)
+
+    def rows(self, ids):
+        """Return the rows of these examples, without a gradient.
+
+        Args:
+            ids: Integer tensor of any shape, in [0, num_examples).
+
+        Returns:
+            Float32 tensor of shape `(*ids.shape, dim)`.
+        """
+        return tf.gather(self._rows.value, tf.convert_to_tensor(ids))
+
+    def update(self, ids, features, applied=True):
+        """Move the rows of a batch towards its features.
+
+        Args:
+            ids: Integer tensor `(batch,)`, in [0, num_examples), no number twice. On
+                every replica its own part of the batch.
+            features: Float tensor `(batch, dim)`, of any length: L2-normalised here,
+                in float32.
+            applied: Boolean or boolean tensor; False leaves the bank as it is, as a
+                step has to that float16 loss scaling skips.
+        """
+        features = ops.convert_to_tensor(features)
+        if len(features.shape) != 2 or features.shape[1] not in (None, self.dim):
+            raise ValueError(
+                f"`features` must have shape (batch, {self.dim}), as wide as the bank. "
+                f"Received: features.shape={tuple(features.shape)}. Create the bank "
+                "with the width of the projector's output."
+            )
+        features = distribute.all_gather(ops.stop_gradient(l2_normalize(features)))
+        ids = distribute.all_gather(ops.convert_to_tensor(ids))
+        old = self.rows(ids)
+        new = l2_normalize(self.momentum * old + (1 - self.momentum) * features)
+        if applied is not True:  # no cond: replicas cannot write in a branch
+            new = tf.where(applied, new, old)
+        # Writes in place, which `keras.ops` cannot: a bank of 1.3 million rows would
+        # be copied at every step, and sent to every replica.
+        self._rows.value.scatter_update(tf.IndexedSlices(new, ids))
+
+    def get_config(self):
+        """Return the constructor's arguments, ready for JSON."""
+        return {
+            **super().get_config(),
+            "num_examples": self.num_examples,
+            "dim": self.dim,
+            "momentum": self.momentum,
+            "seed": self.seed,
+        }
