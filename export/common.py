@@ -8,7 +8,7 @@ from absl import app, flags
 
 import keras_contrastive.layers  # noqa: F401  (registers layers for load_model)
 from keras_contrastive.data import load_sample
-from keras_contrastive.image_io import evaluation_transform
+from keras_contrastive.image_io import resize_and_center_crop
 
 flags.DEFINE_string(
     "encoder", None, "An encoder.keras file, or a run folder that has one."
@@ -53,6 +53,5 @@ def load_images(encoder, split="test"):
     if images.shape[-1] == 1 and channels == 3:
         images = np.repeat(images, 3, axis=-1)
     if None not in (height, width) and images.shape[1:3] != (height, width):
-        size = (height, width)
-        images = np.stack([evaluation_transform(image, size) for image in images])
+        images = resize_and_center_crop(images, (height, width))
     return np.clip(np.round(images), 0, 255).astype("uint8"), labels

@@ -255,15 +255,16 @@ def multi_crop(
     return Views(branches, seed=seed, name="multi_crop")
 
 
-def evaluation(size, crop_fraction=0.875) -> ResizeAndCenterCrop:
+def evaluation(size, crop_fraction=1.0) -> ResizeAndCenterCrop:
     """Return the layer that prepares images for evaluation: images -> images.
 
-    Images that have `size` pass unchanged; others are resized and cropped in the
-    centre. Nothing is random.
+    Images that have `size` pass unchanged; of others the largest centred part with the
+    aspect ratio of `size` is resized, as in loaders and serving. Nothing is random.
 
     Args:
         size: Side of the result in pixels, or `(height, width)`.
-        crop_fraction: Share of the resized shorter side that is kept (224 / 256).
+        crop_fraction: Share of the sides of that part which is kept; 0.875 is the
+            224 / 256 of ImageNet.
 
     Returns:
         A `kc.layers.ResizeAndCenterCrop` layer.

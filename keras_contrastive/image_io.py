@@ -1,7 +1,7 @@
 """From encoded bytes to the image an encoder sees, in TensorFlow ops alone.
 
-The serving signature `serve_bytes` decodes as `keras_contrastive.data` decodes folders
-and resizes as `augmentations.evaluation` does, so that training and serving agree.
+Loaders, evaluation and the serving signature `serve_bytes` decode and resize by the
+same functions, so that all of them give an encoder the same image.
 
 EXIF orientation is *not* applied: TensorFlow's decoders ignore it, in folders and in
 serving alike. A photograph is read as its pixels are stored; where that matters, turn
@@ -9,8 +9,6 @@ it upright first (for example with `PIL.ImageOps.exif_transpose`).
 """
 
 import tensorflow as tf
-
-from keras_contrastive.data import decoding
 
 MAX_PIXELS = 25_000_000
 
@@ -70,6 +68,9 @@ def decode_image(data, channels: int = 3, max_pixels: int = MAX_PIXELS):
     )
     with tf.control_dependencies([small_enough]):
         data = tf.identity(data)
+    # Not above: loaders import this module.
+    from keras_contrastive.data import decoding
+
     return decoding.decode_image(data, channels)
 
 
@@ -88,39 +89,47 @@ def _png_size(data):
     return size[1], size[0]
 
 
-def evaluation_transform(image, size, crop_fraction: float = 0.875):
-    """Do what `augmentations.evaluation` does, computing only the pixels that stay.
+def resize_and_center_crop(images, size, crop_fraction: float = 1.0):
+    """Bring images to one size: the only geometry of loaders, evaluation and serving.
 
-    The image is resized (bilinear with antialias) until `size` is `crop_fraction` of
-    it, and its centre is taken; one that has `size` passes unchanged. Resize and crop
-    are one operation here, so that an image of 20,000 x 1 pixels, whose resized form
-    would be 20 million pixels, costs nothing.
+    The largest centred part with the aspect ratio of `size` (or `crop_fraction` of its
+    sides) is cut out and resized, bilinearly and filtered against aliasing. Images that
+    have `size` pass unchanged. What is cut away costs nothing.
 
     Args:
-        image: `(height, width, channels)`, uint8 or float, in [0, 255].
-        size: `(height, width)` in pixels.
-        crop_fraction: Share of the resized shorter side that is kept, in (0, 1].
+        images: `(height, width, channels)`, or a batch of one size,
+            `(batch, height, width, channels)`. Any real dtype.
+        size: Target `(height, width)` in pixels.
+        crop_fraction: Share of the sides of the largest centred part that is kept, in
+            (0, 1].
 
     Returns:
-        float32 tensor `(*size, channels)` in [0, 255].
+        Tensor `(*size, channels)` or `(batch, *size, channels)` of the same dtype;
+        integers are rounded.
 
     Example:
-    >>> evaluation_transform(tf.zeros((48, 64, 3)), (32, 32)).shape
+    >>> resize_and_center_crop(tf.zeros((48, 64, 3), "uint8"), (32, 32)).shape
     TensorShape([32, 32, 3])
     """
-    shape, target = tf.shape(image)[:2], tf.constant(tuple(size))
-    scale = tf.reduce_max(target / shape) / crop_fraction  # float64
-    resized = tf.cast(tf.round(scale * tf.cast(shape, tf.float64)), tf.int32)
-    resized = tf.where(
-        tf.reduce_all(shape == target), target, tf.maximum(resized, target)
+    images, size = tf.convert_to_tensor(images), tuple(size)
+    if images.shape[-3:-1] == size:
+        return images
+    shape = tf.shape(images)[-3:-1]
+    images = tf.cond(
+        tf.reduce_all(shape == size),
+        lambda: images,
+        lambda: _resize_and_center_crop(images, shape, size, crop_fraction),
     )
-    # What `tf.image.resize(..., antialias=True)` calls, with the crop as translation.
-    image = tf.raw_ops.ScaleAndTranslate(
-        images=image[None],
-        size=target,
-        scale=tf.cast(resized, tf.float32) / tf.cast(shape, tf.float32),
-        translation=-tf.cast((resized - target) // 2, tf.float32),
-        kernel_type="triangle",
-        antialias=True,
-    )[0]
-    return tf.ensure_shape(image, (*size, image.shape[-1]))
+    return tf.ensure_shape(images, (*images.shape[:-3], *size, images.shape[-1]))
+
+
+def _resize_and_center_crop(images, shape, size, crop_fraction):
+    scale = tf.reduce_min(shape / size) * crop_fraction  # float64
+    part = tf.cast(tf.round(scale * tf.constant(size, tf.float64)), tf.int32)
+    height, width = tf.unstack(tf.maximum(part, 1))
+    top, left = (shape[0] - height) // 2, (shape[1] - width) // 2
+    part = images[..., top : top + height, left : left + width, :]
+    resized = tf.image.resize(part, size, antialias=True)  # float32
+    if images.dtype.is_integer:
+        resized = tf.round(resized)
+    return tf.cast(resized, images.dtype)

@@ -4,26 +4,63 @@ import tensorflow as tf
 
 from keras_contrastive import augmentations
 from keras_contrastive.data import decoding
-from keras_contrastive.image_io import decode_image, evaluation_transform
+from keras_contrastive.image_io import decode_image, resize_and_center_crop
 
 
 def picture(*shape):
     return np.random.default_rng(0).integers(0, 256, shape, "uint8")
 
 
+def whole_centre(image, size, crop_fraction=1.0):
+    """The geometry in words: the largest centred part, or a share of it, resized."""
+    scale = min(image.shape[0] / size[0], image.shape[1] / size[1]) * crop_fraction
+    height, width = (max(1, int(np.rint(side * scale))) for side in size)
+    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+    part = image[top : top + height, left : left + width].astype("float32")
+    return tf.image.resize(part, size, antialias=True).numpy()
+
+
 @pytest.mark.parametrize("size", [(32, 32), (24, 40)])
-@pytest.mark.parametrize("shape", [(48, 64), (31, 90), (5, 3), (400, 300), (24, 40)])
-def test_evaluation_transform_is_the_evaluation_policy(shape, size):
-    for channels in (1, 3):
-        image = picture(*shape, channels)
-        expected = augmentations.evaluation(size)(image)
-        output = evaluation_transform(tf.constant(image), size)
-        np.testing.assert_allclose(output, expected, atol=255e-5)
+def test_one_geometry_for_images_batches_and_the_layer(size):
+    for shape in [(50, 40), (48, 64), (31, 90), (5, 3), (400, 300), (4000, 1)]:
+        image = picture(*shape, 3)
+        expected = whole_centre(image, size)
+        floats = resize_and_center_crop(image.astype("float32"), size)
+        np.testing.assert_allclose(floats, expected, atol=1e-3)
+        whole = resize_and_center_crop(image, size)
+        assert whole.dtype == tf.uint8
+        np.testing.assert_allclose(whole, np.rint(expected), atol=1e-3)
+        batch = resize_and_center_crop(np.stack([image, image[::-1]]), size)
+        np.testing.assert_array_equal(batch[0], whole)
+        np.testing.assert_array_equal(augmentations.evaluation(size)(image), whole)
+
+
+def test_a_share_of_the_centre():
+    image = picture(50, 40, 1)
+    expected = whole_centre(image, (24, 24), 0.875)
+    output = resize_and_center_crop(image, (24, 24), 0.875)
+    np.testing.assert_array_equal(output, np.rint(expected))
+    np.testing.assert_array_equal(
+        augmentations.evaluation(24, crop_fraction=0.875)(image), output
+    )
+
+
+def test_shapes_known_only_at_run_time():
+    spec = tf.TensorSpec((None, None, None), "uint8")
+    resize = tf.function(lambda x: resize_and_center_crop(x, (12, 20)))
+    image = picture(50, 40, 3)
+    graph = resize.get_concrete_function(spec)
+    assert graph.output_shapes == (12, 20, None)
+    np.testing.assert_array_equal(graph(image), resize_and_center_crop(image, (12, 20)))
+    fits = picture(12, 20, 3)
+    np.testing.assert_array_equal(graph(fits), fits)
 
 
 def test_an_image_of_the_size_passes_unchanged():
     image = picture(32, 32, 3)
-    np.testing.assert_array_equal(evaluation_transform(image, (32, 32)), image)
+    for fraction in (1.0, 0.875):
+        output = resize_and_center_crop(image, (32, 32), fraction)
+        np.testing.assert_array_equal(output, image)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

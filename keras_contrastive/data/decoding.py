@@ -1,4 +1,4 @@
-"""Encoded image files to uint8 tensors, and images to one size.
+"""Encoded image files to uint8 tensors.
 
 EXIF orientation is *not* applied, in folders as in serving (`image_io`): TensorFlow's
 decoders ignore it. A photograph is read as its pixels are stored; where that matters,
@@ -91,40 +91,6 @@ def _is_animated_webp(contents):
     )
     flags = tf.io.decode_raw(tf.strings.substr(header, 20, 1), tf.uint8)[0]
     return tf.logical_and(extended, tf.bitwise.bitwise_and(flags, 2) > 0)
-
-
-def resize_and_crop(images, size: tuple[int, int]):
-    """The largest centred part with the aspect ratio of `size`, resized to `size`.
-
-    Args:
-        images: `(height, width, channels)` or `(batch, height, width, channels)`.
-        size: Target `(height, width)`.
-
-    Returns:
-        Images of the same dtype; bilinear with antialiasing, rounded for uint8.
-    """
-    shape = tf.shape(images)[-3:-1]
-    resized = tf.cond(
-        tf.reduce_all(tf.equal(shape, size)),
-        lambda: images,
-        lambda: _resize_and_crop(images, shape, size),
-    )
-    resized.set_shape((*images.shape[:-3], *size, images.shape[-1]))
-    return resized
-
-
-def _resize_and_crop(images, shape, size):
-    height, width = size
-    scale = tf.minimum(shape[0] / height, shape[1] / width)
-    crop_height = tf.maximum(1, tf.cast(tf.round(height * scale), tf.int32))
-    crop_width = tf.maximum(1, tf.cast(tf.round(width * scale), tf.int32))
-    top = (shape[0] - crop_height) // 2
-    left = (shape[1] - crop_width) // 2
-    images = images[..., top : top + crop_height, left : left + crop_width, :]
-    resized = tf.image.resize(images, size, antialias=True)
-    if images.dtype == tf.uint8:
-        resized = tf.round(resized)
-    return tf.cast(resized, images.dtype)
 
 
 def reason(error: Exception) -> str:

@@ -3,12 +3,12 @@
 import tensorflow as tf
 
 from keras_contrastive.data.array_checks import checked_images, checked_labels
-from keras_contrastive.data.decoding import resize_and_crop
 from keras_contrastive.data.epochs import Epochs
 from keras_contrastive.data.options import Options
 from keras_contrastive.data.pipeline import finished, play
 from keras_contrastive.data.seeds import order_key, view_key
 from keras_contrastive.data.views import ViewMaker
+from keras_contrastive.image_io import resize_and_center_crop
 
 
 def views_from_arrays(
@@ -122,7 +122,7 @@ def views_from_arrays(
         step, indices = numbered
         chosen = tf.gather(images, indices)
         if options.image_size is not None:
-            chosen = resize_and_crop(chosen, options.image_size)
+            chosen = resize_and_center_crop(chosen, options.image_size)
         key = view_key(options.seed, epoch, step, options.worker)
         element = (make_views(chosen, key),)
         if labels is not None:

@@ -71,7 +71,6 @@ def write_description(
     encoder,
     name,
     size,
-    crop_fraction,
     signatures,
     differences,
     warmed_up,
@@ -84,7 +83,6 @@ def write_description(
         encoder: The exported encoder.
         name: Name of the model.
         size: `(height, width)` in pixels.
-        crop_fraction: That of the evaluation transform in `serve_bytes`.
         signatures: Names of the signatures.
         differences: Results of `parity.check_saved_model`.
         warmed_up: Whether there are warm-up requests.
@@ -95,7 +93,7 @@ def write_description(
         "format": "saved_model",
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         **input_and_output(encoder, size),
-        "signatures": _signatures(signatures, size, crop_fraction),
+        "signatures": _signatures(signatures, size),
         "method": None,
         "data": None,
         "metrics": {},
@@ -122,7 +120,7 @@ def write_description(
     write_json(folder / "manifest.json", manifest)
 
 
-def _signatures(names, size, crop_fraction):
+def _signatures(names, size):
     height, width = size
     texts = {
         "serving_default": "images: float32 in [0, 255] -> features",
@@ -130,9 +128,9 @@ def _signatures(names, size, crop_fraction):
         "normalized": "images: float32 in [0, 255] -> features of length 1",
         "serve_bytes": (
             "image_bytes: JPEG or PNG files of any size up to 25 megapixels -> "
-            f"features. Decoded, resized with antialias until {height} x {width} is "
-            f"{crop_fraction:g} of it, cut out of the centre; an image of that size "
-            "passes unchanged. EXIF orientation is ignored."
+            f"features. Decoded; the largest centred part with the shape of {height} x "
+            f"{width} is resized to it with antialias; an image of that size passes "
+            "unchanged. EXIF orientation is ignored."
         ),
     }
     return {name: texts[name] for name in names}

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_contrastive.image_io import decode_image, evaluation_transform
+from keras_contrastive.image_io import decode_image, resize_and_center_crop
 
 
 def synthetic_images(shape, count: int = 32, seed: int = 0):
@@ -109,8 +109,10 @@ def encoded_examples(images, count: int = 8):
 
 
 def reference_of_encoded(encoder, files, size):
-    """Features of encoded files: decode, evaluation transform, encoder."""
+    """Features of encoded files: decode, resize, encoder."""
     channels = encoder.inputs[0].shape[-1]
     with tf.device("CPU:0"):
-        images = [evaluation_transform(decode_image(x, channels), size) for x in files]
+        images = [
+            resize_and_center_crop(decode_image(x, channels), size) for x in files
+        ]
     return reference_features(encoder, tf.stack(images).numpy())

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_contrastive.image_io import decode_image, evaluation_transform
+from keras_contrastive.image_io import decode_image, resize_and_center_crop
 from keras_contrastive.ops import l2_normalize
 
 
@@ -46,18 +46,18 @@ def write_saved_model(encoder, folder, size) -> list[str]:
         return {"features": l2_normalize(serving_default(images)["features"])}
 
     def prepare(data):
-        return evaluation_transform(decode_image(data, channels), size)
+        return resize_and_center_crop(decode_image(data, channels), size)
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, "image_bytes")])
     def serve_bytes(image_bytes):
         images = tf.map_fn(
             prepare,
             image_bytes,
-            fn_output_signature=tf.TensorSpec((*size, channels), tf.float32),
+            fn_output_signature=tf.TensorSpec((*size, channels), tf.uint8),
             # One 25-megapixel image takes up to 0.5 GB while it is decoded.
             parallel_iterations=1,
         )
-        return serving_default(images)
+        return uint8(images)
 
     signatures = {
         "serving_default": serving_default,

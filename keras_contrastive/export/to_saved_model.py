@@ -6,7 +6,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_contrastive.augmentations import evaluation
 from keras_contrastive.export import clean_process, reference, version_folder
 from keras_contrastive.export.description import write_description
 from keras_contrastive.export.parity import saved_model_failures
@@ -123,7 +122,6 @@ def _write(encoder, folder, base, size, images, metadata):
         encoder,
         name=base.name,
         size=size,
-        crop_fraction=evaluation(size).crop_fraction,
         signatures=signatures,
         differences=differences,
         warmed_up=warmed_up,

@@ -3,19 +3,21 @@
 import keras
 import tensorflow as tf
 
+from keras_contrastive.image_io import resize_and_center_crop
+
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")
 class ResizeAndCenterCrop(keras.layers.Layer):
-    """Resizes images, keeping their aspect ratio, and cuts out the centre.
+    """Cuts out the largest centred part with the aspect ratio of `size`; resizes it.
 
-    The evaluation protocol of CIFAR and ImageNet in one layer. Images that already
-    have `size` pass unchanged. Others are resized so that the result is
-    `crop_fraction` of the shorter side (0.875 = 224 / 256), and its centre is taken.
-    The resize is bilinear and filters against aliasing.
+    What loaders (`image_size`), evaluation and serving do to images of another size, as
+    a layer. The resize is bilinear and filters against aliasing; integers give whole
+    pixel values. Images that already have `size` pass unchanged. The ImageNet protocol
+    of 224 / 256 is `crop_fraction=0.875`.
 
     Args:
         size: Side of the result in pixels, or `(height, width)`.
-        crop_fraction: Share of the resized shorter side that is kept, in (0, 1].
+        crop_fraction: Share of the sides of that part which is kept, in (0, 1].
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Input shape:
@@ -33,7 +35,7 @@ class ResizeAndCenterCrop(keras.layers.Layer):
     TensorShape([2, 32, 32, 3])
     """
 
-    def __init__(self, size, crop_fraction=0.875, **kwargs):
+    def __init__(self, size, crop_fraction=1.0, **kwargs):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.size = (size, size) if isinstance(size, int) else tuple(size)
@@ -53,23 +55,11 @@ class ResizeAndCenterCrop(keras.layers.Layer):
 
     def call(self, images):
         """Return the resized and cropped images."""
-        images = tf.cast(images, "float32")
-        if images.shape[-3:-1] == self.size:
-            return images
-        shape = tf.shape(images)[-3:-1]
-        target = tf.constant(self.size)
-        scale = tf.reduce_max(target / shape) / self.crop_fraction
-        resized = tf.cast(tf.round(scale * tf.cast(shape, scale.dtype)), "int32")
-        resized = tf.where(
-            tf.reduce_all(shape == target), target, tf.maximum(resized, target)
-        )
-        images = tf.image.resize(images, resized, antialias=True)
-        top, left = tf.unstack((resized - target) // 2)
-        height, width = self.size
-        images = images[..., top : top + height, left : left + width, :]
-        return tf.ensure_shape(
-            images, (*images.shape[:-3], *self.size, images.shape[-1])
-        )
+        images = tf.convert_to_tensor(images)
+        if not images.dtype.is_integer:  # integers are rounded, as in files
+            images = tf.cast(images, "float32")
+        images = resize_and_center_crop(images, self.size, self.crop_fraction)
+        return tf.cast(images, "float32")
 
     def compute_output_shape(self, input_shape):
         """Return the shape of the result."""

@@ -2,13 +2,13 @@
 
 import tensorflow as tf
 
-from keras_contrastive.data.decoding import resize_and_crop
 from keras_contrastive.data.sample import load_sample
 from keras_contrastive.evaluation import (
     extract_features,
     knn_accuracy,
     linear_probe,
 )
+from keras_contrastive.image_io import resize_and_center_crop
 
 SAMPLE = "sample"
 _K, _TEMPERATURE = 20, 0.1
@@ -127,7 +127,7 @@ def _fitting(encoder):
         elif channels == 1 and image.shape[-1] == 3:
             image = tf.image.rgb_to_grayscale(image)
         if None not in size:
-            image = resize_and_crop(image, tuple(size))
+            image = resize_and_center_crop(image, tuple(size))
         return image, label
 
     return fit
