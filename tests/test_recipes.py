@@ -1,11 +1,9 @@
 import dataclasses
 
 import keras
-import numpy as np
 import pytest
 
-from keras_contrastive import recipes
-from keras_contrastive.callbacks import MomentumUpdate
+from keras_contrastive import augmentations, recipes
 from keras_contrastive.layers.projection_head import ProjectionHead
 from keras_contrastive.optimizers import LARS, CoupledSGD
 from keras_contrastive.recipes import Recipe
@@ -57,19 +55,58 @@ def test_optimizer_is_new_and_unbound(recipe):
     assert restored.get_config() == first.get_config()
 
 
+def pooled(dim=8):
+    """An encoder without layers that cost anything."""
+    inputs = keras.Input((4, 4, 3))
+    x = keras.layers.GlobalAveragePooling2D()(inputs)
+    return keras.Model(inputs, keras.layers.Dense(dim)(x))
+
+
 @each
-def test_heads_and_target_are_arguments_as_they_stand(recipe):
-    x = np.zeros((4, 8), "float32")
-    assert ProjectionHead(**recipe.projector)(x).shape == (4, recipe.projector["units"])
-    assert bool(recipe.predictor) == (
-        recipe.method == "BYOL" or recipe is recipes.SCE_IMAGENET
-    )
+def test_model_has_every_constant(recipe):
+    model = recipe.model(pooled())
+    assert type(model).__name__ == recipe.method
+    head = model.projector.get_config()
+    for name, value in recipe.projector.items():
+        if name == "hidden_units":
+            value = [8 if width == "dim" else width for width in value]
+        assert head[name] == value, name
+    assert bool(recipe.predictor) == (model.predictor is not None)
     if recipe.predictor:
-        assert recipe.predictor["units"] == recipe.projector["units"]
-        ProjectionHead(**recipe.predictor)
-    assert bool(recipe.target_momentum) == (recipe.method in ("BYOL", "SCE"))
-    if recipe.target_momentum:
-        MomentumUpdate(**recipe.target_momentum)
+        assert model.predictor.units == recipe.projector["units"]
+        assert model.predictor.hidden_units == recipe.predictor["hidden_units"]
+    config = model.get_config()
+    for name, value in recipe.method_arguments.items():
+        assert config[name] == value
+    rule = model.momentum_update
+    assert bool(recipe.target_momentum) == (rule is not None)
+    if rule:
+        assert rule.get_config() == dict(recipe.target_momentum)
+    assert type(model.optimizer) is recipe.optimizer_class
+    assert model.optimizer.weight_decay == recipe.weight_decay
+
+
+def test_model_takes_changes():
+    head = ProjectionHead(6)
+    model = recipes.BYOL_SMALL.model(pooled(), projector=head, num_classes=3)
+    assert model.projector is head and model.predictor.units == 6
+    assert model.num_classes == 3
+    model = recipes.SIMCLR_SMALL.model(pooled(), temperature=0.7)
+    assert model.temperature == 0.7
+    with pytest.raises(TypeError, match="`encoder` must be a keras.Model"):
+        recipes.SIMCLR_SMALL.model("resnet")
+
+
+@each
+def test_policy_has_every_constant(recipe):
+    policy = recipe.policy(16)
+    expected = getattr(augmentations, recipe.augmentation)(
+        16, **recipe.augmentation_arguments
+    )
+    assert str(policy) == str(expected)
+    area = "area=({:.4g}, {:.4g})".format(*recipe.augmentation_arguments["area"])
+    assert str(policy).count(area) == 2
+    assert "area=(0.5, 0.6)" in str(recipe.policy(16, area=(0.5, 0.6)))
 
 
 @pytest.mark.parametrize(

@@ -24,10 +24,14 @@ BYOL_SMALL = Recipe(
     predictor=_BYOL_HEAD,
     target_momentum={"start": 0.99, "end": 1.0, "schedule": "cosine"},
     augmentation="byol",
+    augmentation_arguments={
+        "blur": (0.0, 0.0),
+        "solarize": (0.0, 0.2),
+        "area": (0.08, 1.0),
+    },
     sources=solo_learn.sources(
         projector=f"widths: {_SOLO}; biases and batch norm: {_BYOL}",
         predictor=f"widths: {_SOLO}; biases and batch norm: {_BYOL}",
-        augmentation=f"{_SOLO}: no blur, solarise 0 / 0.2, crop area from 0.08",
     ),
 )
 
@@ -46,11 +50,15 @@ BYOL_IMAGENET = Recipe(
     predictor=_BYOL_HEAD,
     target_momentum={"start": 0.996, "end": 1.0, "schedule": "cosine"},
     augmentation="byol",
+    augmentation_arguments={
+        "blur": (1.0, 0.1),
+        "solarize": (0.0, 0.2),
+        "area": (0.08, 1.0),
+    },
     sources=from_source(
         _BYOL,
         weight_decay=f"{_BYOL}: 1e-6 for fewer epochs",
         base_learning_rate=f"{_BYOL}: 0.45 for 100 epochs, 0.3 for 300",
-        augmentation=f"{_BYOL}: blur 1 / 0.1, solarise 0 / 0.2, crop area from 0.08",
         target_momentum=f"{_BYOL}; start 0.97 for 40 epochs, 0.99 for 100 and 300",
     ),
 )

@@ -1,11 +1,17 @@
 """One method's constants on one kind of images, each with its source."""
 
 import dataclasses
+import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 
+from keras_contrastive import augmentations
+from keras_contrastive.callbacks.momentum_update import MomentumUpdate
+from keras_contrastive.encoder_checks import check_encoder
+from keras_contrastive.layers.projection_head import ProjectionHead
+from keras_contrastive.layers.views import Views
 from keras_contrastive.optimizers import WarmupCosine, linear_scaling
 
 _NOT_CONSTANTS = ("method", "images", "sources", "notes")
@@ -15,9 +21,11 @@ _NOT_CONSTANTS = ("method", "images", "sources", "notes")
 class Recipe:
     """The constants of one method on one kind of images, and where they come from.
 
-    The mappings are keyword arguments as they stand: `method_arguments` of the
-    method, `projector` and `predictor` of `keras_contrastive.layers.ProjectionHead`,
-    `target_momentum` of `keras_contrastive.callbacks.MomentumUpdate`.
+    `policy` makes its augmentation, and `model` the method with all its constants,
+    compiled. The mappings are keyword arguments: `method_arguments` of the method,
+    `projector` and `predictor` of `kc.layers.ProjectionHead`, `target_momentum` of
+    `kc.callbacks.MomentumUpdate`, `augmentation_arguments` of the policy. `"dim"` among
+    the `hidden_units` of a head is the width of its input.
 
     Args:
         method: Name of the method's class, such as `"BYOL"`.
@@ -42,15 +50,16 @@ class Recipe:
         predictor: Arguments of the predictor, empty without one.
         target_momentum: How the target follows, empty without a target.
         augmentation: Name of the policy in `keras_contrastive.augmentations`.
+        augmentation_arguments: Arguments of the policy, but for its size.
         sources: For every constant, or for a mapping as a whole, its source.
         notes: Where training with this package differs from the authors'.
 
     Example:
-        recipe = kc.recipes.SCE_SMALL
-        head = kc.layers.ProjectionHead(**recipe.projector)
-        rule = kc.callbacks.MomentumUpdate(**recipe.target_momentum)
-        model = kc.SCE(encoder, head, **recipe.method_arguments)
-        model.compile(recipe.optimizer(), momentum_update=rule)
+    >>> recipe = kc.recipes.SCE_SMALL
+    >>> policy = recipe.policy(32)
+    >>> model = recipe.model(kc.encoders.resnet(depth=10, width=16))
+    >>> model.temperature, model.optimizer.weight_decay
+    (0.1, 0.0005)
     """
 
     method: str
@@ -74,6 +83,7 @@ class Recipe:
     predictor: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     target_momentum: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     augmentation: str
+    augmentation_arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     sources: Mapping[str, str]
     notes: str = ""
 
@@ -98,6 +108,53 @@ class Recipe:
             **self.optimizer_arguments,
         )
 
+    def policy(self, size, **changes) -> Views:
+        """Return the augmentation: a layer, images -> tuple of views.
+
+        Args:
+            size: Side of the views in pixels, or `(height, width)`.
+            **changes: Arguments of the policy, in place of the recipe's.
+        """
+        make = getattr(augmentations, self.augmentation)
+        return make(size, **{**self.augmentation_arguments, **changes})
+
+    def new_projector(self, feature_dim: int) -> ProjectionHead:
+        """Return a projector for features of that size."""
+        return _head(self.projector, feature_dim, name="projector")
+
+    def new_predictor(self, embedding_dim: int) -> ProjectionHead | None:
+        """Return a predictor of embeddings of that size; None without one."""
+        if not self.predictor:
+            return None
+        arguments = {**self.predictor, "units": embedding_dim}
+        return _head(arguments, embedding_dim, name="predictor")
+
+    def momentum_update(self) -> MomentumUpdate | None:
+        """Return the rule for the target; None without one."""
+        if not self.target_momentum:
+            return None
+        return MomentumUpdate(**self.target_momentum)
+
+    def model(self, encoder: keras.Model, **changes) -> keras.Model:
+        """Return the method on `encoder` with all constants of the recipe, compiled.
+
+        Args:
+            encoder: Functional `keras.Model`, images in [0, 255] to features.
+            **changes: Arguments of the method, in place of the recipe's, or beside
+                them, such as `num_classes`.
+        """
+        method = getattr(importlib.import_module("keras_contrastive"), self.method)
+        feature_dim = check_encoder(encoder)
+        projector = changes.pop("projector", None) or self.new_projector(feature_dim)
+        arguments = {"projector": projector, **self.method_arguments}
+        if self.predictor:
+            shape = projector.compute_output_shape((None, feature_dim))
+            arguments["predictor"] = self.new_predictor(shape[-1])
+        model = method(encoder, **{**arguments, **changes})
+        rule = self.momentum_update()
+        model.compile(self.optimizer(), **({"momentum_update": rule} if rule else {}))
+        return model
+
     def constants(self) -> list[tuple[str, Any, str]]:
         """Return (name, value, source) of every constant, the rows of `print`."""
         rows = []
@@ -119,6 +176,12 @@ class Recipe:
         widths = [max(len(row[i]) for row in rows) for i in (0, 1)]
         lines = [f"{n:{widths[0]}}  {v:{widths[1]}}  {s}".rstrip() for n, v, s in rows]
         return "\n".join([f"{self.method}, {self.images}", *lines, self.notes]).rstrip()
+
+
+def _head(arguments, dim, name):
+    """A head in which `"dim"` is the width of its input."""
+    widths = [dim if width == "dim" else width for width in arguments["hidden_units"]]
+    return ProjectionHead(**{**arguments, "hidden_units": tuple(widths)}, name=name)
 
 
 def from_source(source: str, **exceptions: str) -> dict[str, str]:

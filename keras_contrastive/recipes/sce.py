@@ -31,6 +31,7 @@ SCE_SMALL = Recipe(
     },
     target_momentum={"start": 0.99, "end": 0.99, "schedule": "constant"},
     augmentation="sce",
+    augmentation_arguments={"blur": 0.5, "area": (0.2, 1.0)},
     sources=from_source(
         f"Denize et al. 2023; {_SCE}, CIFAR",
         scaling="learning rate stated per 256 images",
@@ -80,6 +81,7 @@ SCE_IMAGENET = Recipe(
     },
     target_momentum={"start": 0.99, "end": 1.0, "schedule": "cosine"},
     augmentation="byol",
+    augmentation_arguments={"area": (0.2, 1.0)},
     sources=from_source(
         f"Denize et al. 2023; {_SCE}, ImageNet",
         epochs=f"{_SCE}, ImageNet: 100, 200, 300 or 1000",
@@ -87,7 +89,7 @@ SCE_IMAGENET = Recipe(
         base_learning_rate=f"{_SCE}, ImageNet: 0.6 for 100 epochs",
         scaling="learning rate stated per 256 images",
         projector=f"{_SCE}, ImageNet: hidden width 4096 with multi-crop",
-        augmentation=f"{_SCE}, ImageNet: as BYOL, but crop area from 0.2",
+        augmentation=f"{_SCE}, ImageNet: as BYOL, but for the crop area",
     ),
     notes=(
         "The authors' warm-up divides by W - 1 steps, their target momentum by one "

@@ -20,9 +20,8 @@ SIMCLR_SMALL = Recipe(
         "output_bias": True,
     },
     augmentation="simclr",
-    sources=solo_learn.sources(
-        augmentation=f"{solo_learn.SOURCE}: strength 1, blur 0.5, crop area from 0.08",
-    ),
+    augmentation_arguments={"strength": 1.0, "blur": 0.5, "area": (0.08, 1.0)},
+    sources=solo_learn.sources(),
 )
 
 SIMCLR_IMAGENET = Recipe(
@@ -39,7 +38,7 @@ SIMCLR_IMAGENET = Recipe(
     method_arguments={"temperature": 0.1},
     projector={
         "units": 128,
-        "hidden_units": (2048,),
+        "hidden_units": ("dim",),
         "hidden_bias": False,
         "hidden_norm": True,
         "output_bias": False,
@@ -48,13 +47,13 @@ SIMCLR_IMAGENET = Recipe(
         "output_center": False,
     },
     augmentation="simclr",
+    augmentation_arguments={"strength": 1.0, "blur": 0.5, "area": (0.08, 1.0)},
     sources=from_source(
         _SIMCLR,
         epochs=f"{_SIMCLR}: 100 to 1000",
         weight_decay=f"{_SIMCLR}: the code's default; its README command has 1e-4",
         base_learning_rate=f"{_SIMCLR}; or 0.075 * sqrt(batch), equal at 4096",
-        projector=f"{_SIMCLR}: two layers (version 1), as wide as the feature",
-        augmentation=f"{_SIMCLR}: strength 1, blur 0.5, crop area from 0.08",
+        projector=f"{_SIMCLR}: two layers (version 1)",
     ),
     notes=(
         "The authors' LARS has the learning rate inside the momentum buffer, and their "

@@ -9,7 +9,7 @@ _CHOSEN = "chosen here: as SimCLR on ImageNet"
 
 _HEAD = {
     "units": 128,
-    "hidden_units": (2048,),
+    "hidden_units": ("dim",),
     "hidden_bias": True,
     "hidden_norm": False,
     "output_bias": True,
@@ -31,13 +31,13 @@ SUPCON_SMALL = Recipe(
     method_arguments={"temperature": 0.1, "base_temperature": 0.07},
     projector=_HEAD,
     augmentation="supcon",
+    augmentation_arguments={"area": (0.2, 1.0)},
     sources=from_source(
         _SUPCON,
         reference_batch=f"{_SUPCON}: the learning rate is stated for 1024",
         scaling="chosen here: the authors state no rule",
         final_learning_rate=f"{_SUPCON}: the learning rate times 0.1 ** 3",
-        projector=f"{_SUPCON}: hidden layer as wide as the feature",
-        augmentation=f"{_SUPCON}: jitter 0.4, no blur, crop area from 0.2",
+        augmentation=f"{_SUPCON}: jitter 0.4, no blur",
         **{
             "method_arguments.base_temperature": (
                 f"{_SUPCON}: multiplies the loss by 0.1 / 0.07, which SGD feels; "
@@ -66,6 +66,7 @@ SUPCON_IMAGENET = Recipe(
     method_arguments={"temperature": 0.1},
     projector=_HEAD,
     augmentation="supcon",
+    augmentation_arguments={"area": (0.2, 1.0)},
     sources=from_source(
         _RECALLED,
         epochs="Khosla et al. 2020: 350 or 700 (recalled, unchecked)",
@@ -78,8 +79,9 @@ SUPCON_IMAGENET = Recipe(
         warmup_epochs=_CHOSEN,
         warmup_start=_CHOSEN,
         final_learning_rate=_CHOSEN,
-        projector="HobbitLong/SupContrast 66a8fe5: as wide as the feature",
+        projector="HobbitLong/SupContrast 66a8fe5",
         augmentation="chosen here; AutoAugment was best (recalled, unchecked)",
+        augmentation_arguments=_CHOSEN,
     ),
     notes=(
         "The least certain recipe: the paper's learning rate and weight decay on "
