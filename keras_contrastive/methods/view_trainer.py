@@ -112,6 +112,10 @@ class ViewTrainer(keras.Model):
             with self.distribute_strategy.scope():
                 self.optimizer.build(self.trainable_variables)
 
+    def export(self, filepath, *args, **kwargs):
+        """Export the encoder, images to features, as `keras.Model.export` does."""
+        return self.encoder.export(filepath, *args, **kwargs)
+
     # Variables: the optimizer sees neither target nor probe, frozen or not.
 
     @property
