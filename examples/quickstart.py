@@ -19,7 +19,6 @@ import keras
 from absl import app, flags, logging
 
 import keras_contrastive as kc
-from keras_contrastive import report
 
 _EPOCHS = flags.DEFINE_integer(
     "epochs", None, "Epochs of pre-training; by default what fits the five minutes."
@@ -220,19 +219,19 @@ def write_figures(output, history, rows, train, test):
     (x_train, y_train), (x_test, y_test) = train, test
     policy = new_policy(CROP)
     shown = x_train[:8].astype("float32")
-    report.plot_views(shown, policy(shown)).savefig(output / "views.png")
+    kc.report.plot_views(shown, policy(shown)).savefig(output / "views.png")
     _, before = rows["untrained encoder"]
     searched, after = rows["pre-trained encoder"]
-    report.plot_neighbors(
+    kc.report.plot_neighbors(
         x_test, after, x_train, searched, labels=(y_test, y_train)
     ).savefig(output / "neighbors.png")
     shown = slice(0, 1000)
-    report.plot_embedding_map(
+    kc.report.plot_embedding_map(
         {"before": before[shown], "after": after[shown]},
         y_test[shown],
         kc.data.sample_class_names,
     ).savefig(output / "embedding.png")
-    report.plot_curves(history).savefig(output / "curves.png")
+    kc.report.plot_curves(history).savefig(output / "curves.png")
 
 
 def print_table(table):

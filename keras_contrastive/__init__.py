@@ -21,6 +21,7 @@ from keras_contrastive import (  # noqa: E402
     losses,
     optimizers,
     recipes,
+    report,
     zoo,
 )
 from keras_contrastive._version import __version__  # noqa: E402
@@ -56,6 +57,7 @@ __all__ = [
     "losses",
     "optimizers",
     "recipes",
+    "report",
     "save_to_preset",
     "zoo",
 ]

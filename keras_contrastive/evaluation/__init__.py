@@ -1,6 +1,8 @@
 """What features are worth: kNN, linear probe, fine-tuning, geometry."""
 
 from keras_contrastive.evaluation.class_balanced_subset import class_balanced_subset
+from keras_contrastive.evaluation.evaluate_features import evaluate_features
+from keras_contrastive.evaluation.evaluation_result import EvaluationResult
 from keras_contrastive.evaluation.features import extract_features
 from keras_contrastive.evaluation.few_label_evaluation import few_label_evaluation
 from keras_contrastive.evaluation.few_label_result import FewLabelResult
@@ -11,12 +13,14 @@ from keras_contrastive.evaluation.knn import knn_accuracy
 from keras_contrastive.evaluation.linear_probe import linear_probe
 
 __all__ = [
+    "EvaluationResult",
     "FewLabelResult",
     "FineTuning",
     "alignment",
     "build_classifier",
     "class_balanced_subset",
     "effective_rank",
+    "evaluate_features",
     "extract_features",
     "few_label_evaluation",
     "knn_accuracy",

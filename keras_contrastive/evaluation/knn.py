@@ -25,11 +25,11 @@ def knn_accuracy(
 
     Args:
         train_x: Features, `(n, dim)`; need not be normalised.
-        train_y: Integer classes, `(n,)`. They need not be contiguous; rows with the
-            label -1 (unlabelled) are ignored.
+        train_y: Integer classes or class names, `(n,)`. Integers need not be
+            contiguous; rows with the label -1 (unlabelled) are ignored.
         test_x: Features, `(m, dim)`.
-        test_y: Integer classes, `(m,)`; rows with the label -1 are ignored. A class
-            that `train_y` lacks counts as an error.
+        test_y: As `train_y`, `(m,)`; rows with the label -1 are ignored. A class that
+            `train_y` lacks counts as an error.
         k: Neighbours that vote; all training rows when there are fewer than `k`.
         temperature: Above 0. Lower: the nearest neighbours count more.
 
@@ -52,13 +52,7 @@ def knn_accuracy(
         raise ValueError(f"`k` must be a positive int. Received: k={k!r}")
     if not temperature > 0:
         raise ValueError(f"`temperature` must be > 0. Received: {temperature=}")
-    train_x, train_y = check_labelled(train_x, train_y, "train")
-    test_x, test_y = check_labelled(test_x, test_y, "test")
-    if train_x.shape[1] != test_x.shape[1]:
-        raise ValueError(
-            "`train_x` and `test_x` must have the same number of features. "
-            f"Received: {train_x.shape[1]} and {test_x.shape[1]}"
-        )
+    train_x, train_y, test_x, test_y = check_labelled(train_x, train_y, test_x, test_y)
 
     classes, train_y = np.unique(train_y, return_inverse=True)
     k = min(int(k), len(train_x))

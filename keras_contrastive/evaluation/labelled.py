@@ -1,49 +1,92 @@
-"""The check that all evaluations of labelled features share."""
+"""The checks that all evaluations of labelled features share."""
 
 import numpy as np
 
 
-def check_labelled(features, labels, name: str):
+def check_labelled(train_x, train_y, test_x, test_y):
     """Return float32 features and 1-D labels of the rows that have a label.
 
     Args:
-        features: Array of shape `(n, dim)`.
-        labels: Integers of shape `(n,)` or `(n, 1)`; -1 means unlabelled, as in the
-            unlabelled split of STL-10, and drops the row.
-        name: `"train"` or `"test"`, for the messages.
+        train_x: Features, `(n, dim)`.
+        train_y: Integers or strings, `(n,)` or `(n, 1)`; the integer -1 means
+            unlabelled, as in the unlabelled split of STL-10, and drops the row.
+        test_x: Features, `(m, dim)`.
+        test_y: Of the same kind as `train_y`, `(m,)` or `(m, 1)`.
 
     Returns:
-        `(features, labels)` without the unlabelled rows.
+        `(train_x, train_y, test_x, test_y)` without the unlabelled rows; labels are
+        int64 or str.
 
     Raises:
         ValueError: Shapes that do not fit, features that are not finite, labels that
-            are not class numbers, or no labelled row.
+            are neither class numbers nor names, or numbers in one part and names in
+            the other; no labelled row.
     """
-    features = np.asarray(features, "float32")
+    train_x, train_y = _labelled(train_x, train_y, "train")
+    test_x, test_y = _labelled(test_x, test_y, "test")
+    if train_x.shape[1] != test_x.shape[1]:
+        raise ValueError(
+            "`train_x` and `test_x` must have the same number of features. "
+            f"Received: {train_x.shape[1]} and {test_x.shape[1]}"
+        )
+    if train_y.dtype.kind != test_y.dtype.kind:
+        raise ValueError(
+            "`train_y` and `test_y` must both hold class numbers, or both class names. "
+            f"Received: train_y such as {train_y.tolist()[0]!r} and test_y such as "
+            f"{test_y.tolist()[0]!r}"
+        )
+    return train_x, train_y, test_x, test_y
+
+
+def is_labelled(labels):
+    """Return which labels are known: all strings, and integers other than -1."""
+    return np.full(len(labels), True) if labels.dtype.kind == "U" else labels != -1
+
+
+def check_labels(labels, count: int, name: str):
+    """Return labels as int64 or str, `(n,)`, or raise ValueError.
+
+    Args:
+        labels: Integers, strings or bytes, `(n,)` or `(n, 1)`.
+        count: The number of rows they must have.
+        name: `"train"` or `"test"`, for the message.
+    """
     labels = np.asarray(labels)
+    if labels.ndim == 2 and labels.shape[1] == 1:  # as keras.datasets gives them
+        labels = labels[:, 0]
+    kind = labels.dtype.kind
+    if kind == "O" and all(isinstance(label, str | bytes) for label in labels.flat):
+        kind = "U"  # as TensorFlow and pandas give strings
+    if labels.shape != (count,) or kind not in "iuUS":
+        raise ValueError(
+            f"`{name}_y` must hold one integer class per row of `{name}_x` "
+            f"({count} rows), or its name; use `np.argmax(y, axis=-1)` for one-hot "
+            f"labels. Received: {name}_y of shape {labels.shape} and dtype "
+            f"{labels.dtype}"
+        )
+    if kind in "iu":
+        return labels.astype("int64")
+    return np.array([x.decode() if isinstance(x, bytes) else x for x in labels], "U")
+
+
+def _labelled(features, labels, name):
+    features = np.asarray(features, "float32")
     if features.ndim != 2:
         raise ValueError(
             f"`{name}_x` must be features of shape (n, dim); flatten images with "
             "`x.reshape(len(x), -1)`. "
             f"Received: {name}_x of shape {features.shape}"
         )
-    if labels.ndim == 2 and labels.shape[1] == 1:  # as keras.datasets gives them
-        labels = labels[:, 0]
-    if labels.shape != (len(features),) or labels.dtype.kind not in "iu":
-        raise ValueError(
-            f"`{name}_y` must hold one integer class per row of `{name}_x` "
-            f"({len(features)} rows); use `np.argmax(y, axis=-1)` for one-hot labels. "
-            f"Received: {name}_y of shape {labels.shape} and dtype {labels.dtype}"
-        )
+    labels = check_labels(labels, len(features), name)
     if not np.isfinite(features).all():
         raise ValueError(
             f"`{name}_x` must be finite. Received: features with NaN or infinity, as "
             "from a training run that diverged; try a lower learning rate."
         )
-    labelled = labels != -1
+    labelled = is_labelled(labels)
     if not labelled.any():
         raise ValueError(
             f"`{name}_y` must have labels. Received: {len(labels)} rows, all of them "
             "unlabelled (-1)."
         )
-    return features[labelled], labels[labelled].astype("int64")
+    return features[labelled], labels[labelled]

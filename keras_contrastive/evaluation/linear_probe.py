@@ -6,13 +6,15 @@ import numpy as np
 
 from keras_contrastive.evaluation.labelled import check_labelled
 
+CANDIDATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)
+
 
 def linear_probe(
     train_x,
     train_y,
     test_x,
     test_y,
-    candidates: tuple[float, ...] = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0),
+    candidates: tuple[float, ...] = CANDIDATES,
     seed: int = 0,
 ) -> float:
     """Train a linear classifier on features and return its test accuracy.
@@ -27,9 +29,10 @@ def linear_probe(
 
     Args:
         train_x: Features, `(n, dim)`.
-        train_y: Integer classes, `(n,)`; rows with the label -1 are ignored.
+        train_y: Integer classes or class names, `(n,)`; rows with the label -1 are
+            ignored.
         test_x: Features, `(m, dim)`.
-        test_y: Integer classes, `(m,)`; rows with the label -1 are ignored.
+        test_y: As `train_y`, `(m,)`; rows with the label -1 are ignored.
         candidates: Inverse regularisation strengths to choose from (scikit-learn's
             `C`). With one candidate, or a class of a single row, nothing is held out
             (and the middle candidate is used).
@@ -48,36 +51,50 @@ def linear_probe(
     >>> keras_contrastive.evaluation.linear_probe(x, y, x, y)
     1.0
     """
+    train_x, train_y, test_x, test_y = check_labelled(train_x, train_y, test_x, test_y)
+    scaler, model = fit_linear(train_x, train_y, candidates, seed)
+    return float(np.mean(model.predict(scaler.transform(test_x)) == test_y))
+
+
+def fit_linear(x, y, candidates: tuple[float, ...] = CANDIDATES, seed: int = 0):
+    """Standardise features and fit the classifier of `linear_probe` to them.
+
+    Args:
+        x: Float32 features, `(n, dim)`.
+        y: Classes, `(n,)`, all of them known.
+        candidates: As in `linear_probe`.
+        seed: As in `linear_probe`.
+
+    Returns:
+        `(scaler, model)`: the fitted `StandardScaler` and `LogisticRegression`.
+
+    Raises:
+        ImportError: scikit-learn is missing.
+        ValueError: A wrong candidate, or only one class.
+    """
     try:
         from sklearn.preprocessing import StandardScaler
         from threadpoolctl import threadpool_limits
     except ImportError as error:
         raise ImportError(
-            'linear_probe needs scikit-learn: pip install "keras-contrastive[plots]"'
+            "A linear classifier on features needs scikit-learn: "
+            'pip install "keras-contrastive[plots]"'
         ) from error
     candidates = sorted(candidates)
     if not candidates or candidates[0] <= 0:
         raise ValueError(f"`candidates` must be > 0. Received: {candidates=}")
-    train_x, train_y = check_labelled(train_x, train_y, "train")
-    test_x, test_y = check_labelled(test_x, test_y, "test")
-    if train_x.shape[1] != test_x.shape[1]:
+    if len(np.unique(y)) < 2:
         raise ValueError(
-            "`train_x` and `test_x` must have the same number of features. "
-            f"Received: {train_x.shape[1]} and {test_x.shape[1]}"
+            f"`train_y` must have at least two classes. Received: only class {y[0]}"
         )
-    if len(np.unique(train_y)) < 2:
-        raise ValueError(
-            "`train_y` must have at least two classes. "
-            f"Received: only class {train_y[0]}"
-        )
-    scaler = StandardScaler().fit(train_x)
-    train_x, test_x = scaler.transform(train_x), scaler.transform(test_x)
+    scaler = StandardScaler().fit(x)
+    x = scaler.transform(x)
     # NumPy's and SciPy's BLAS each have their threads, which spin while they wait for
     # one another: on two cores one thread is twice as fast.
     with threadpool_limits(1, user_api="blas"):
-        strength = _choose(train_x, train_y, candidates, seed)
-        *_, model = _path(train_x, train_y, [c for c in candidates if c <= strength])
-    return float(np.mean(model.predict(test_x) == test_y))
+        strength = _choose(x, y, candidates, seed)
+        *_, model = _path(x, y, [c for c in candidates if c <= strength])
+    return scaler, model
 
 
 def _choose(x, y, candidates, seed):
@@ -103,7 +120,10 @@ def _cross_entropy(model, x, y):
     from scipy.special import softmax
     from sklearn.metrics import log_loss
 
-    logits = model.predict_log_proba(x)
+    # Not `predict_log_proba`: a probability that underflows makes it divide by zero.
+    logits = model.decision_function(x)
+    if logits.ndim == 1:  # of two classes, that of the second
+        logits = np.stack([np.zeros_like(logits), logits], axis=1)
 
     def at(log_scale):
         p = softmax(np.exp(log_scale) * logits, axis=1)

@@ -1,5 +1,7 @@
 """Warm-up requests, so that TF Serving's first answer is as fast as the others."""
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
@@ -15,15 +17,12 @@ def write_warm_up(folder, name: str, images, encoded) -> bool:
 
     Returns:
         Whether the file was written: it needs `tensorflow-serving-api`. Without it
-        that is printed.
+        that is printed, once a process.
     """
     try:
         from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
     except ImportError:
-        print(
-            "export: no warm-up requests, since tensorflow-serving-api is missing: "
-            'pip install "keras-contrastive[serving]"'
-        )
+        _say_what_is_missing()
         return False
 
     requests = {
@@ -45,3 +44,11 @@ def write_warm_up(folder, name: str, images, encoded) -> bool:
             record = prediction_log_pb2.PredictionLog(predict_log=log)
             writer.write(record.SerializeToString())
     return True
+
+
+@functools.cache
+def _say_what_is_missing():
+    print(
+        "export: no warm-up requests, since tensorflow-serving-api is missing: "
+        'pip install "keras-contrastive[serving]"'
+    )

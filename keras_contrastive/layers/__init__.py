@@ -1,3 +1,4 @@
+from keras_contrastive.layers.classification_head import ClassificationHead
 from keras_contrastive.layers.feature_queue import FeatureQueue
 from keras_contrastive.layers.memory_bank import MemoryBank
 from keras_contrastive.layers.momentum_target import MomentumTarget
@@ -16,6 +17,7 @@ from keras_contrastive.layers.sync_batch_normalization import SyncBatchNormaliza
 from keras_contrastive.layers.views import Views
 
 __all__ = [
+    "ClassificationHead",
     "FeatureQueue",
     "MemoryBank",
     "MomentumTarget",

@@ -31,6 +31,20 @@ class ContrastiveModel(ViewTrainer):
     before the projection head. `model.evaluate(views)` gives the loss and changes
     neither target nor queue.
 
+    What `fit` prints and records, each a mean over the epoch unless it says otherwise:
+
+    - `loss`: the method's loss of the global batch, with the encoder's regularizers.
+      Losses of two methods cannot be compared.
+    - `contrastive_accuracy`: share of images whose own other view is the most similar
+      one of the batch, in [0, 1]; chance is 1 / batch.
+    - `embedding_std`: spread of the unit embeddings; about 1 / sqrt(dim) when all is
+      well, near 0 after a collapse.
+    - `probe_accuracy`: with `num_classes`, the online probe's share of right answers.
+    - `learning_rate`: the optimizer's at the last step.
+    - `momentum`: with a target, how much of it stays in the last step, in [0, 1].
+    - `knn_accuracy`: with `callbacks.KNNEvaluation`, that of the features.
+    - `val_...`: the first three or four on `validation_data`, in inference mode.
+
     Args:
         encoder: Functional `keras.Model`, images `(batch, height, width, channels)` in
             [0, 255] to features `(batch, dim)`.

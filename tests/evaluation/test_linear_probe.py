@@ -1,5 +1,6 @@
 import importlib
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -77,6 +78,17 @@ def test_rounding_has_no_say_in_the_choice():
         rounded = StandardScaler().fit_transform(x * (1 + 1e-5 * noise))
         chosen.add(module._choose(rounded, y, (1e-3, 1e-2, 3e-2, 1e-1, 1.0), 0))
     assert chosen == {3e-2}
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_probability_of_zero_divides_nothing(classes):
+    rng = np.random.default_rng(0)
+    y = np.arange(300) % classes
+    x = (y[:, None] == np.arange(classes)) + 0.1 * rng.normal(size=(300, classes))
+    x[5] *= 100  # so far away that the others' probability is 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        assert linear_probe(x, y, x, y, candidates=(1e3, 1e6)) == 1.0
 
 
 @pytest.mark.parametrize("n, fits", [(100, 5), (2500, 1)])

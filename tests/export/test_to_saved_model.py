@@ -246,6 +246,8 @@ def test_without_the_serving_protos(tmp_path, images, monkeypatch, capsys):
     from keras_contrastive.export.warm_up import write_warm_up
 
     monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
-    assert write_warm_up(tmp_path, "x", images[:1], []) is False
-    assert "keras-contrastive[serving]" in capsys.readouterr().out
+    for _ in range(3):
+        assert write_warm_up(tmp_path, "x", images[:1], []) is False
+    # Said once a process, however many models it exports.
+    assert capsys.readouterr().out.count("keras-contrastive[serving]") == 1
     assert os.listdir(tmp_path) == []
