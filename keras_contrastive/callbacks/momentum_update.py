@@ -59,8 +59,8 @@ class MomentumUpdate(keras.callbacks.Callback):
         super().set_model(model)
         if getattr(model, "target", None) is None:
             raise ValueError(
-                "MomentumUpdate needs a model with a target network, such as BYOL or "
-                f"SCE. Received: {type(model).__name__}. Remove the callback."
+                "MomentumUpdate needs a model with a target network. Received: "
+                f"{type(model).__name__}, which has none. Remove the callback."
             )
         if model.momentum_update is not self:
             model.momentum_update = self

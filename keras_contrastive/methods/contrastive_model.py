@@ -64,8 +64,10 @@ class ContrastiveModel(ViewTrainer):
         ValueError: If `encoder` does not map images to `(batch, dim)`, or a predictor
             is given to a method that has none.
 
-    Example: a new method is a class with four short methods.
+    Example: a new method is a class with four short methods. Registered, it is saved
+    and loaded like the others; without a `recipe`, `compile` needs an optimizer.
 
+        @keras.saving.register_keras_serializable(package="my_package")
         class AlignOnly(kc.ContrastiveModel):
             def default_loss(self):
                 return kc.losses.BYOLLoss()
@@ -79,9 +81,13 @@ class ContrastiveModel(ViewTrainer):
 
             def contrastive_loss(self, outputs, labels):
                 return self.loss(outputs["positive"], outputs["anchor"])
+
+        model = AlignOnly(encoder)
+        model.compile(kc.optimizers.CoupledSGD(0.05))
+        model.fit(two_view_dataset)
     """
 
-    recipe = None  # what `compile()` without an optimizer takes
+    recipe = None  # has what `compile()` without an optimizer takes
     max_views: int | None = 2
     needs_labels = False
     takes_predictor = False
@@ -109,8 +115,8 @@ class ContrastiveModel(ViewTrainer):
         if predictor is not None and not self.takes_predictor:
             raise ValueError(
                 f"{type(self).__name__} has no predictor, and would not use one. "
-                f"Received: predictor={predictor!r}. Leave it out, or take kc.BYOL or "
-                "kc.SCE; a method of your own says `takes_predictor = True`."
+                f"Received: predictor={predictor!r}. Leave it out, or take a method "
+                "that has one; a method of your own says `takes_predictor = True`."
             )
         predictor = predictor or self.default_predictor(self.embedding_dim)
         self.predictor = predictor and _build(predictor, embedding_shape)
@@ -135,11 +141,11 @@ class ContrastiveModel(ViewTrainer):
 
     def default_loss(self) -> keras.losses.Loss:
         """Return the loss that `compile()` takes when it is given none."""
-        raise NotImplementedError
+        raise self._not_said("default_loss")
 
     def default_projector(self, feature_dim: int) -> keras.layers.Layer:
         """Return the method's projector for features of that size."""
-        raise NotImplementedError
+        raise self._not_said("default_projector")
 
     def default_predictor(self, embedding_dim: int) -> keras.layers.Layer | None:
         """Return the method's predictor, if it has one."""
@@ -161,11 +167,11 @@ class ContrastiveModel(ViewTrainer):
             the pair `(batch, dim)` on which metrics are computed; and what else
             `contrastive_loss` wants.
         """
-        raise NotImplementedError
+        raise self._not_said("forward")
 
     def contrastive_loss(self, outputs: dict, labels):
         """Return the scalar loss, from `self.loss`, which divides by the replicas."""
-        raise NotImplementedError
+        raise self._not_said("contrastive_loss")
 
     def step_metrics(self, outputs: dict, labels) -> dict:
         """Return a scalar for each of `self.trackers`, by name."""
@@ -184,6 +190,12 @@ class ContrastiveModel(ViewTrainer):
             applied: Whether the step counts: False, as a boolean tensor, when float16
                 loss scaling skips it because a gradient overflowed.
         """
+
+    def _not_said(self, name):
+        return NotImplementedError(
+            f"A method says its own `{name}`. Received: {type(self).__name__}, which "
+            "does not. See the example of ContrastiveModel."
+        )
 
     # What every method shares.
 

@@ -41,8 +41,8 @@ def check_views(model, views, labels) -> None:
     if model.max_views and len(views) > model.max_views:
         raise ValueError(
             f"{name} takes {model.max_views} views of each image. Received: "
-            f"{len(views)} views of shapes {_shapes(views)}. Drop the others, or use "
-            "SCE, which takes multi-crop."
+            f"{len(views)} views of shapes {_shapes(views)}. Drop the others, or take "
+            "a method of multi-crop."
         )
     for view in views:
         if _rank(view) != 4:
@@ -80,11 +80,13 @@ def check_labels(model, labels) -> None:
     """Raise a ValueError unless `labels` are class ids, where `model` needs them."""
     if not (model.needs_labels or model.num_classes):
         return
-    who = type(model).__name__ + ("" if model.needs_labels else "'s online probe")
+    who, remedy = type(model).__name__, "take a method that needs none"
+    if not model.needs_labels:
+        who, remedy = f"{who}'s online probe", "leave `num_classes` out"
     if labels is None:
         raise ValueError(
             f"{who} learns from labels: expected ((view_1, view_2), label). Received: "
-            "no labels. SimCLR, BYOL and SCE without `num_classes` need none."
+            f"no labels. Yield them, or {remedy}."
         )
     if _rank(labels) not in (1, None) or not labels.dtype.is_integer:
         raise ValueError(

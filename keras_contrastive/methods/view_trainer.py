@@ -1,5 +1,7 @@
 """What Keras has to know about a model that learns from views."""
 
+import inspect
+
 import keras
 import tensorflow as tf
 
@@ -39,6 +41,12 @@ class ViewTrainer(keras.Model):
             jit_compile: `"auto"` is XLA on one GPU and no XLA on CPU, where it makes a
                 ResNet step about 1.8 times slower, and under `tf.distribute`.
             **kwargs: As in `keras.Model.compile`, except metrics and loss weights.
+
+        Raises:
+            TypeError: If an argument is not of its kind: a loss by its name, a rule for
+                the target that is no `MomentumUpdate`, and so on.
+            ValueError: If there is no optimizer, neither given nor in a recipe, a rule
+                for a target that the method does not have, or metrics.
         """
         for name in ("metrics", "weighted_metrics", "loss_weights"):
             if kwargs.pop(name, None) is not None:
@@ -47,14 +55,14 @@ class ViewTrainer(keras.Model):
                     f"{type(self).__name__} has none. Received: a value for it. Use "
                     "`num_classes` for an online probe, or callbacks.KNNEvaluation."
                 )
+        _check_compile_arguments(self, loss, momentum_update, jit_compile)
         if jit_compile == "auto":
             jit_compile = (
                 bool(tf.config.list_physical_devices("GPU"))
                 and self.distribute_strategy.num_replicas_in_sync == 1
                 and self.augmentation is None
             )
-        if optimizer is None:
-            optimizer = self.recipe.optimizer()
+        optimizer = _optimizer(self, optimizer)
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
         self.loss = self.default_loss() if loss is None else loss
         if self.target is not None:
@@ -147,8 +155,11 @@ class ViewTrainer(keras.Model):
     def get_config(self):
         """Return the arguments that every method takes; methods add their own."""
         serialize = keras.saving.serialize_keras_object
+        config = super().get_config()
+        if "target" in inspect.signature(type(self)).parameters:
+            config["target"] = self.target is not None
         return {
-            **super().get_config(),
+            **config,
             "encoder": serialize(self.encoder),
             "projector": serialize(self.projector),
             "predictor": serialize(self.predictor),
@@ -185,3 +196,52 @@ class ViewTrainer(keras.Model):
         """Compile as the saved model was, with the optimizer's variables."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
+
+
+def _optimizer(model, optimizer) -> keras.optimizers.Optimizer:
+    """Return the optimizer that is given, or that of the method's recipe."""
+    if optimizer is None and model.recipe is None:
+        raise ValueError(
+            f"{type(model).__name__} has no recipe, so `compile` needs an `optimizer`. "
+            "Received: optimizer=None. Pass one, such as "
+            "keras_contrastive.optimizers.CoupledSGD(0.1), or give the class a "
+            "`recipe`."
+        )
+    if optimizer is None:
+        return model.recipe.optimizer()
+    try:
+        return keras.optimizers.get(optimizer)
+    except (ValueError, TypeError) as error:
+        raise TypeError(
+            "`optimizer` must be a Keras optimizer or the name of one. Received: "
+            f"optimizer={optimizer!r}. Pass an instance, such as "
+            "keras_contrastive.optimizers.CoupledSGD(0.1) or `recipe.optimizer()`."
+        ) from error
+
+
+def _check_compile_arguments(model, loss, momentum_update, jit_compile) -> None:
+    if loss is not None and not isinstance(loss, keras.losses.Loss):
+        raise TypeError(
+            "`loss` must be a keras.losses.Loss: names and functions say neither how "
+            f"examples are averaged nor how replicas share. Received: loss={loss!r}. "
+            "Leave it out for the method's own, or pass an instance, such as one of "
+            "keras_contrastive.losses."
+        )
+    if jit_compile not in (True, False, "auto"):
+        raise TypeError(
+            '`jit_compile` must be True, False or "auto". Received: '
+            f"jit_compile={jit_compile!r}"
+        )
+    if momentum_update is None:
+        return
+    if not isinstance(momentum_update, MomentumUpdate):
+        raise TypeError(
+            "`momentum_update` must be a keras_contrastive.callbacks.MomentumUpdate. "
+            f"Received: momentum_update={momentum_update!r}. For a constant momentum "
+            'pass MomentumUpdate(0.99, schedule="constant").'
+        )
+    if model.target is None:
+        raise ValueError(
+            f"{type(model).__name__} has no target network for `momentum_update` to "
+            f"move. Received: momentum_update={momentum_update!r}. Leave it out."
+        )
