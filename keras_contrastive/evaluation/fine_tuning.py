@@ -94,17 +94,19 @@ class FineTuning:
         learning_rate: float | None = None,
         from_scratch: bool = False,
         seed: int = 0,
+        class_names: list[str] | None = None,
     ) -> keras.Model:
         """Train a copy of the encoder with a linear classifier on it.
 
         Args:
             encoder: A functional `keras.Model` from images to features
-                `(batch, dim)`; it stays as it is.
+                `(batch, dim)`, or a `ContrastiveModel`; it stays as it is.
             images: Array `(n, height, width, channels)` in [0, 255].
             labels: Integers `(n,)` from 0 to the number of classes - 1.
             learning_rate: Peak learning rate; None chooses it first.
             from_scratch: Whether the copy begins with new random weights.
             seed: Integer >= 0, of weights, order and augmentation.
+            class_names: If given, the name of each class, see `build_classifier`.
 
         Returns:
             A compiled functional `keras.Model` from images to logits
@@ -112,9 +114,14 @@ class FineTuning:
 
         Raises:
             ValueError: Images or labels of a wrong shape, dtype or range, images with
-                NaN, a label of -1, or images that do not fit the encoder.
+                NaN, a label of -1, images that do not fit the encoder, or fewer
+                `class_names` than classes.
         """
+        encoder = getattr(encoder, "encoder", encoder)
         images, labels = check_labelled_images(images, labels, "train")
+        num_classes = int(labels.max()) + 1
+        if class_names is not None:
+            num_classes = max(num_classes, len(class_names))  # some may have no images
         if learning_rate is None:
             learning_rate = self.choose(encoder, images, labels, from_scratch, seed)
         steps = self.steps_for(len(images))
@@ -122,7 +129,7 @@ class FineTuning:
         with _python_seed(seed):
             if from_scratch:
                 encoder = keras.models.clone_model(encoder)
-            model = build_classifier(encoder, int(labels.max()) + 1)
+            model = build_classifier(encoder, num_classes, class_names=class_names)
         model.compile(
             keras.optimizers.AdamW(
                 _schedule(learning_rate, steps), weight_decay=self.weight_decay

@@ -8,6 +8,8 @@ import pathlib
 import platform
 from importlib import metadata as installed
 
+from keras_contrastive.export.output import class_names, kind, output_name
+
 _PACKAGES = ("keras-contrastive", "keras", "tensorflow", "numpy")
 
 
@@ -31,6 +33,11 @@ def package_versions(*more: str) -> dict[str, str]:
 def input_and_output(encoder, size) -> dict:
     """Return the description of an encoder's input and output for a manifest."""
     channels = encoder.inputs[0].shape[-1]
+    count = encoder.output_shape[-1]
+    if kind(encoder) == "encoder":
+        about = {"feature_dim": count}
+    else:
+        about = {"num_classes": count, "class_names": class_names(encoder)}
     return {
         "input": {
             "shape": ["batch", *size, channels],
@@ -39,11 +46,11 @@ def input_and_output(encoder, size) -> dict:
             "preprocessing": "inside the model; give it pixels in [0, 255]",
         },
         "output": {
-            "name": "features",
-            "shape": ["batch", encoder.output_shape[-1]],
+            "name": output_name(encoder),
+            "shape": ["batch", count],
             "dtype": "float32",
         },
-        "feature_dim": encoder.output_shape[-1],
+        **about,
         "parameters": encoder.count_params(),
     }
 
@@ -93,7 +100,7 @@ def write_description(
         "format": "saved_model",
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         **input_and_output(encoder, size),
-        "signatures": _signatures(signatures, size),
+        "signatures": _signatures(signatures, encoder, size),
         "method": None,
         "data": None,
         "metrics": {},
@@ -103,7 +110,7 @@ def write_description(
         "golden": {
             "file": "golden.npz",
             "images": "input of serving_default",
-            "features": "its output, on the CPU",
+            output_name(encoder): "its output, on the CPU",
         },
         "warm_up_requests": warmed_up,
         "versions": package_versions(),
@@ -120,15 +127,18 @@ def write_description(
     write_json(folder / "manifest.json", manifest)
 
 
-def _signatures(names, size):
+def _signatures(names, encoder, size):
     height, width = size
+    answer = output_name(encoder)
+    if class_names(encoder) is not None:
+        answer += ", and class_names: the most probable class"
     texts = {
-        "serving_default": "images: float32 in [0, 255] -> features",
-        "uint8": "images: uint8 -> features",
+        "serving_default": f"images: float32 in [0, 255] -> {answer}",
+        "uint8": f"images: uint8 -> {answer}",
         "normalized": "images: float32 in [0, 255] -> features of length 1",
         "serve_bytes": (
             "image_bytes: JPEG or PNG files of any size up to 25 megapixels -> "
-            f"features. Decoded; the largest centred part with the shape of {height} x "
+            f"{answer}. Decoded; the largest centred part with the shape of {height} x "
             f"{width} is resized to it with antialias; an image of that size passes "
             "unchanged. EXIF orientation is ignored."
         ),
@@ -137,6 +147,8 @@ def _signatures(names, size):
 
 
 def _card(manifest):
+    output, names = manifest["output"]["name"], manifest.get("class_names")
+    model = "encoder" if output == "features" else "classifier"
     shape = " x ".join(str(x) for x in manifest["input"]["shape"])
     metrics = manifest["metrics"] or {"none recorded": ""}
     rows = [f"| {name} | {value} |" for name, value in metrics.items()]
@@ -145,10 +157,9 @@ def _card(manifest):
     versions = ", ".join(f"{k} {v}" for k, v in manifest["versions"].items())
     parts = [
         f"# {manifest['name']}",
-        "An image encoder: images to feature vectors, for search, clustering or a "
-        "classifier on top. It has no classes of its own.",
+        _purpose(manifest),
         f"- Input: {shape}, {manifest['input']['channels']}, values in [0, 255]\n"
-        f"- Output: {manifest['feature_dim']} features per image, float32\n"
+        f"- Output: {manifest['output']['shape'][-1]} {output} per image, float32\n"
         f"- Parameters: {manifest['parameters']:,}\n"
         f"- Method: {manifest['method'] or 'not stated'}\n"
         f"- Data: {manifest['data'] or 'not stated'}\n"
@@ -159,11 +170,25 @@ def _card(manifest):
         "## Metrics",
         "\n".join(["| metric | value |", "| --- | --- |", *rows]),
         "## How it was checked",
-        "In a process with TensorFlow alone, every signature gave the encoder's "
-        f"features: max|a-b| = {worst:.1e} max|a| at most. `golden.npz` holds images "
-        "and features to repeat that.",
+        f"In a process with TensorFlow alone, every signature gave the {model}'s "
+        f"{output}: max|a-b| = {worst:.1e} max|a| at most. `golden.npz` holds images "
+        f"and {output} to repeat that.",
         "## Fine-tuning",
-        "`keras.models.load_model('encoder.keras')` gives the same encoder with "
-        "trainable weights.",
+        f"`keras.models.load_model('{model}.keras')` gives the same {model} with "
+        "trainable weights" + (", after `import keras_contrastive`." if names else "."),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _purpose(manifest):
+    if manifest["output"]["name"] == "features":
+        return (
+            "An image encoder: images to feature vectors, for search, clustering or a "
+            "classifier on top. It has no classes of its own."
+        )
+    names = manifest["class_names"]
+    classes = f": {', '.join(names)}" if names else ", in the order of training"
+    return (
+        f"An image classifier: images to {manifest['output']['name']} of "
+        f"{manifest['num_classes']} classes{classes}."
+    )

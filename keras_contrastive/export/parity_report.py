@@ -16,7 +16,7 @@ class ParityReport:
             `"float16"`, `"dynamic"`, `"int8"`).
         num_images: Images it was compared on.
         differences: Results of `parity.compare` for each signature; TF-Lite and ONNX
-            files have one, `features`.
+            files have one, named after the output.
         size_bytes: Size of what is deployed.
         latency: List of dicts: `batch_size`, `threads`, `p50_ms`, `p95_ms`.
         knn_encoder: kNN accuracy of the encoder's features, in [0, 1]; None without

@@ -50,6 +50,7 @@ def _build(config):
     # Inputs and the model itself take the global policy, whatever their configuration.
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
+    config.pop("compile_config", None)  # the optimizer of a fine-tuned classifier
     try:
         return keras.saving.deserialize_keras_object(config, safe_mode=False)
     finally:

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from keras_contrastive.export.output import class_names, output_name
 from keras_contrastive.image_io import decode_image, resize_and_center_crop
 from keras_contrastive.ops import l2_normalize
 
@@ -9,11 +10,14 @@ from keras_contrastive.ops import l2_normalize
 def write_saved_model(encoder, folder, size) -> list[str]:
     """Write a SavedModel with an encoder's signatures; nothing of Keras is in it.
 
-    Every signature has one output, `features`, float32 `(batch, dim)`:
+    Every signature has the output `features`, float32 `(batch, dim)`; that of a
+    classifier is named `logits` or `probabilities`, and if it knows the names of its
+    classes, `class_names`, strings `(batch,)`, are those of the most probable ones.
 
     - `serving_default`: `images`, float32 in [0, 255].
     - `uint8`: `images`, uint8.
     - `normalized`: `images`, float32; features of length 1, for cosine similarity.
+      Classifiers go without.
     - `serve_bytes`: `image_bytes`, the bytes of JPEG or PNG files of any size. TF
       Serving takes a key that ends in `_bytes` as base64 in its REST API. Encoders
       with other than 1 or 3 channels go without.
@@ -28,6 +32,7 @@ def write_saved_model(encoder, folder, size) -> list[str]:
     """
     _, height, width, channels = encoder.inputs[0].shape
     dtype = encoder.inputs[0].dtype
+    output, names = output_name(encoder), class_names(encoder)
 
     def takes(dtype):
         images = tf.TensorSpec((None, height, width, channels), dtype, "images")
@@ -35,7 +40,10 @@ def write_saved_model(encoder, folder, size) -> list[str]:
 
     @takes(tf.float32)
     def serving_default(images):
-        return {"features": encoder(tf.cast(images, dtype), training=False)}
+        answer = {output: encoder(tf.cast(images, dtype), training=False)}
+        if names is not None:
+            answer["class_names"] = tf.gather(names, tf.argmax(answer[output], axis=1))
+        return answer
 
     @takes(tf.uint8)
     def uint8(images):
@@ -59,11 +67,9 @@ def write_saved_model(encoder, folder, size) -> list[str]:
         )
         return uint8(images)
 
-    signatures = {
-        "serving_default": serving_default,
-        "uint8": uint8,
-        "normalized": normalized,
-    }
+    signatures = {"serving_default": serving_default, "uint8": uint8}
+    if output == "features":
+        signatures["normalized"] = normalized
     if channels in (1, 3):
         signatures["serve_bytes"] = serve_bytes
     # Not `keras.export.ExportArchive`: it stores every weight twice (Keras 3.15).

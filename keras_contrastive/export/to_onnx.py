@@ -8,15 +8,17 @@ import keras
 from keras_contrastive.export import clean_process, parity, reference
 from keras_contrastive.export.description import input_and_output
 from keras_contrastive.export.file_manifest import describe_file
+from keras_contrastive.export.output import kind, output_name
 from keras_contrastive.export.rebuild import float32_encoder, outside_strategy
 
 
 def to_onnx(encoder: keras.Model, path, images=None) -> pathlib.Path:
     """Export an encoder as an ONNX file, by `model.export(format="onnx")`.
 
-    Input `images`, float32 in [0, 255] with any batch size; output `features`. The
-    file is run by onnxruntime alone in a new process and compared with the encoder
-    before it is put in place; `manifest.json` beside it describes it.
+    Input `images`, float32 in [0, 255] with any batch size; output `features` (of a
+    classifier `logits` or `probabilities`, see `to_saved_model`). The file is run by
+    onnxruntime alone in a new process and compared with the encoder before it is put
+    in place; `manifest.json` beside it describes it.
 
     Args:
         encoder: An encoder as for `to_saved_model`, with a fixed image size.
@@ -70,7 +72,7 @@ def to_onnx(encoder: keras.Model, path, images=None) -> pathlib.Path:
             lambda: encoder.export(str(temporary), format="onnx", verbose=False)
         )
         model = onnx.load(temporary)
-        _rename(model.graph)
+        _rename(model.graph, output_name(encoder))
         onnx.checker.check_model(model)
         onnx.save(model, temporary)
         outputs, facts = clean_process.run("onnx", temporary, images)
@@ -78,8 +80,8 @@ def to_onnx(encoder: keras.Model, path, images=None) -> pathlib.Path:
         failures = parity.file_failures("onnx", differences)
         if failures:
             raise RuntimeError(
-                "The ONNX file does not give the encoder's features and is not kept: "
-                f"{'; '.join(failures)}."
+                f"The ONNX file does not give the {kind(encoder)}'s "
+                f"{output_name(encoder)} and is not kept: {'; '.join(failures)}."
             )
         os.replace(temporary, target)
     finally:
@@ -90,9 +92,9 @@ def to_onnx(encoder: keras.Model, path, images=None) -> pathlib.Path:
     return target
 
 
-def _rename(graph):
-    """Call the input `images` and the output `features`, whatever Keras called them."""
-    names = {graph.input[0].name: "images", graph.output[0].name: "features"}
+def _rename(graph, output):
+    """Call the input `images` and the output what it is, whatever Keras called them."""
+    names = {graph.input[0].name: "images", graph.output[0].name: output}
     for value in (graph.input[0], graph.output[0]):
         value.name = names[value.name]
     for node in graph.node:

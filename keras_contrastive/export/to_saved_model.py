@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_contrastive.export import clean_process, reference, version_folder
 from keras_contrastive.export.description import write_description
+from keras_contrastive.export.output import kind, output_name
 from keras_contrastive.export.parity import saved_model_failures
 from keras_contrastive.export.rebuild import float32_encoder, outside_strategy
 from keras_contrastive.export.serving_signatures import write_saved_model
@@ -33,6 +34,12 @@ def to_saved_model(
     encoder for fine-tuning (`encoder.keras`, `encoder.weights.h5`), `manifest.json`,
     `model_card.md`, `golden.npz` (images and their features) and, with
     `tensorflow-serving-api`, warm-up requests in `assets.extra`.
+
+    A classifier is exported as well: a model whose last layer is named `logits` or
+    `probabilities`, as `kc.evaluation` builds them, or has a softmax. Its output has
+    that name, `class_names` beside it are the most probable classes where the model
+    knows their names, and its files are `classifier.keras` and
+    `classifier.weights.h5`.
 
     Args:
         encoder: A `keras.Model` from images `(batch, height, width, channels)` in
@@ -96,27 +103,32 @@ def _write(encoder, folder, base, size, images, metadata):
             "export: no signature serve_bytes, since JPEG and PNG have 1 or 3 "
             f"channels and the encoder {encoder.inputs[0].shape[-1]}."
         )
-    encoder.save(folder / "encoder.keras")
-    encoder.save_weights(folder / "encoder.weights.h5")
+    encoder.save(folder / f"{kind(encoder)}.keras")
+    encoder.save_weights(folder / f"{kind(encoder)}.weights.h5")
 
     expected = reference.reference_features(encoder, images)
     encoded, expected_of_encoded = [], None
     if "serve_bytes" in signatures:
         encoded = reference.encoded_examples(images)
         expected_of_encoded = reference.reference_of_encoded(encoder, encoded, size)
-    outputs, facts = clean_process.run("saved_model", folder, images, encoded)
+    output = output_name(encoder)
+    outputs, facts = clean_process.run(
+        "saved_model", folder, images, encoded, output=output
+    )
     failures, differences = saved_model_failures(
         outputs, facts, expected, expected_of_encoded
     )
     if failures:
         raise RuntimeError(
-            "The SavedModel does not give the encoder's features in a process of its "
-            f"own, and is not kept: {'; '.join(failures)}."
+            f"The SavedModel does not give the {kind(encoder)}'s {output} in a process "
+            f"of its own, and is not kept: {'; '.join(failures)}."
         )
 
     golden = slice(0, 4)
-    np.savez(folder / "golden.npz", images=images[golden], features=expected[golden])
-    warmed_up = write_warm_up(folder, base.name, images[:1], encoded[:1])
+    np.savez(
+        folder / "golden.npz", **{"images": images[golden], output: expected[golden]}
+    )
+    warmed_up = write_warm_up(folder, base.name, signatures, images[:1], encoded[:1])
     write_description(
         folder,
         encoder,

@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras_contrastive.export import clean_process, parity, reference
 from keras_contrastive.export.description import input_and_output
 from keras_contrastive.export.file_manifest import describe_file
+from keras_contrastive.export.output import output_name
 from keras_contrastive.export.rebuild import float32_encoder, outside_strategy
 
 VARIANTS = ("float32", "float16", "dynamic", "int8")
@@ -39,7 +40,9 @@ def to_tflite(
     `manifest.json` beside the file, as does everything else about input and output.
 
     The file is converted from a SavedModel, run by ai-edge-litert alone in a new
-    process, compared with the encoder, and only then put in place.
+    process, compared with the encoder, and only then put in place. The output is
+    named `features`, or `logits` or `probabilities` of a classifier, see
+    `to_saved_model`.
 
     Args:
         encoder: An encoder as for `to_saved_model`, with a fixed image size.
@@ -166,7 +169,7 @@ def _stretched(images):
 
 def _refusal(failures, variant, representative_images):
     text = (
-        "The TF-Lite file does not give the encoder's features and is not kept: "
+        "The TF-Lite file does not give the model's output and is not kept: "
         f"{'; '.join(failures)}."
     )
     if variant != "int8":
@@ -190,7 +193,7 @@ def _convert(encoder, variant, representative_images, batch_size, input_dtype):
             # The input's scale is then exactly 1, whatever the images' range.
             images = tf.quantization.fake_quant_with_min_max_args(images, 0.0, 255.0)
         images = tf.cast(images, encoder.inputs[0].dtype)
-        return {"features": encoder(images, training=False)}
+        return {output_name(encoder): encoder(images, training=False)}
 
     with tempfile.TemporaryDirectory() as folder:
         module = tf.Module()

@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_contrastive.evaluation import knn_accuracy
 from keras_contrastive.export import clean_process, parity, reference, version_folder
+from keras_contrastive.export.output import output_name
 from keras_contrastive.export.parity_report import ParityReport
 from keras_contrastive.export.rebuild import float32_encoder
 
@@ -50,7 +51,7 @@ def verify(path, encoder, images, labels=None, repeats: int = 50) -> ParityRepor
     if runner == "saved_model":
         report, features = _saved_model(path, encoder, images, expected, repeats)
     else:
-        report, features = _file(path, runner, images, expected, repeats)
+        report, features = _file(path, runner, encoder, images, expected, repeats)
     if labels is not None:
         report.knn_encoder = _knn(expected, labels)
         report.knn_artefact = _knn(features, labels)
@@ -89,7 +90,8 @@ def _saved_model(path, encoder, images, expected, repeats):
         expected_of_encoded = reference.reference_of_encoded(
             encoder, encoded, images.shape[1:3]
         )
-    options = {"batch_sizes": (1, 32), "repeats": repeats}
+    output = output_name(encoder)
+    options = {"output": output, "batch_sizes": (1, 32), "repeats": repeats}
     outputs, facts = clean_process.run(
         "saved_model", path, images, encoded, threads=1, **options
     )
@@ -115,7 +117,7 @@ def _saved_model(path, encoder, images, expected, repeats):
     return report, outputs["serving_default"]
 
 
-def _file(path, runner, images, expected, repeats):
+def _file(path, runner, encoder, images, expected, repeats):
     options = {"threads": (1, 2), "batch_sizes": (1, 32), "repeats": repeats}
     outputs, facts = clean_process.run(
         runner, path, images, **(options if repeats else {})
@@ -126,7 +128,7 @@ def _file(path, runner, images, expected, repeats):
         path=str(path),
         kind=kind,
         num_images=len(images),
-        differences={"features": differences},
+        differences={output_name(encoder): differences},
         size_bytes=path.stat().st_size,
         latency=facts["latency"],
         failures=parity.file_failures(kind, differences),

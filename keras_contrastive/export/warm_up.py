@@ -6,12 +6,13 @@ import numpy as np
 import tensorflow as tf
 
 
-def write_warm_up(folder, name: str, images, encoded) -> bool:
+def write_warm_up(folder, name: str, signatures, images, encoded) -> bool:
     """Write `assets.extra/tf_serving_warmup_requests`, one request a signature.
 
     Args:
         folder: The version folder.
         name: Name of the model in the requests.
+        signatures: Names of the signatures.
         images: One image, `(1, height, width, channels)`.
         encoded: List with one encoded image, or empty without `serve_bytes`.
 
@@ -25,17 +26,17 @@ def write_warm_up(folder, name: str, images, encoded) -> bool:
         _say_what_is_missing()
         return False
 
-    requests = {
+    inputs = {
         "serving_default": ("images", np.asarray(images, "float32")),
         "uint8": ("images", np.asarray(images, "uint8")),
         "normalized": ("images", np.asarray(images, "float32")),
+        "serve_bytes": ("image_bytes", np.array(encoded, object)),
     }
-    if encoded:
-        requests["serve_bytes"] = ("image_bytes", np.array(encoded, object))
     target = folder / "assets.extra" / "tf_serving_warmup_requests"
     target.parent.mkdir()
     with tf.io.TFRecordWriter(str(target)) as writer:
-        for signature, (key, array) in requests.items():
+        for signature in signatures:
+            key, array = inputs[signature]
             request = predict_pb2.PredictRequest()
             request.model_spec.name = name
             request.model_spec.signature_name = signature

@@ -247,7 +247,7 @@ def test_without_the_serving_protos(tmp_path, images, monkeypatch, capsys):
 
     monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
     for _ in range(3):
-        assert write_warm_up(tmp_path, "x", images[:1], []) is False
+        assert write_warm_up(tmp_path, "x", ["uint8"], images[:1], []) is False
     # Said once a process, however many models it exports.
     assert capsys.readouterr().out.count("keras-contrastive[serving]") == 1
     assert os.listdir(tmp_path) == []

@@ -45,20 +45,20 @@ def main(model_path, folder):
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     images = np.load(folder / "images.npy")
+    output = options.get("output", "features")
     signatures = tf.saved_model.load(str(model_path)).signatures
 
     def call(name, array):
         signature = signatures[name]
         (argument,) = signature.structured_input_signature[1]
         dtype = signature.structured_input_signature[1][argument].dtype
-        (output,) = signature(**{argument: tf.cast(array, dtype)}).values()
-        return output.numpy()
+        return signature(**{argument: tf.cast(array, dtype)})[output].numpy()
 
     def in_batches(name, batch_size):
         parts = np.split(images, range(batch_size, len(images), batch_size))
         return np.concatenate([call(name, part) for part in parts])
 
-    outputs, facts = {}, {"signatures": sorted(signatures)}
+    outputs, facts = {}, {"signatures": sorted(signatures), "output": output}
     if not options.get("latency_only"):
         for name in sorted(set(signatures) - {"serve_bytes"}):
             outputs[name] = in_batches(name, 64)
@@ -69,7 +69,7 @@ def main(model_path, folder):
         encoded = [x.read_bytes() for x in sorted(folder.glob("*.image"))]
         if "serve_bytes" in signatures and encoded:
             result = signatures["serve_bytes"](image_bytes=tf.constant(encoded))
-            outputs["serve_bytes"] = result["features"].numpy()
+            outputs["serve_bytes"] = result[output].numpy()
     if options.get("repeats"):
         facts["latency"] = measure(
             lambda batch: call("serving_default", batch),
