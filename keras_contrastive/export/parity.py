@@ -110,7 +110,7 @@ def saved_model_failures(outputs, facts, expected, expected_of_encoded=None):
         "batch_of_one": expected[:1],
         "batch_of_three": expected[:3],
     }
-    if facts["output"] == "features":
+    if facts.get("output", "features") == "features":
         wanted["normalized"] = expected / np.maximum(norms, 1e-12)
     if expected_of_encoded is not None:
         wanted["serve_bytes"] = expected_of_encoded
