@@ -131,7 +131,7 @@ def main(argv):
 class Supervised(kc.ContrastiveModel):
     """The baseline: cross-entropy of a classifier on every view's features."""
 
-    needs_labels = True
+    needs = kc.Needs(labels=True)
 
     def default_loss(self):
         """Cross-entropy."""
@@ -141,15 +141,15 @@ class Supervised(kc.ContrastiveModel):
         """The classifier."""
         return keras.layers.Dense(_CLASSES.value, dtype="float32")
 
-    def forward(self, views, training):
+    def forward(self, batch, training):
         """Logits of both views."""
-        features, (logits_1, logits_2) = self.online(views, training)
+        features, (logits_1, logits_2) = self.online(batch.views, training)
         return {"features": features, "anchor": logits_1, "positive": logits_2}
 
-    def contrastive_loss(self, outputs, labels):
+    def contrastive_loss(self, outputs, batch):
         """The mean over both views."""
         logits = ops.concatenate([outputs["anchor"], outputs["positive"]])
-        return self.loss(ops.tile(labels, [2]), logits)
+        return self.loss(ops.tile(batch.labels, [2]), logits)
 
 
 def start_or_go_on(output):

@@ -28,7 +28,9 @@ from keras_contrastive._version import __version__  # noqa: E402
 from keras_contrastive.methods import (  # noqa: E402
     BYOL,
     SCE,
+    Batch,
     ContrastiveModel,
+    Needs,
     SimCLR,
     SupCon,
 )
@@ -41,7 +43,9 @@ from keras_contrastive.zoo import (  # noqa: E402
 __all__ = [
     "BYOL",
     "SCE",
+    "Batch",
     "ContrastiveModel",
+    "Needs",
     "SimCLR",
     "SupCon",
     "__version__",

@@ -10,10 +10,11 @@ class BindSchedules(keras.callbacks.Callback):
     """Fits learning-rate and momentum schedules to the run that begins.
 
     `ContrastiveModel.fit` appends it. A `WarmupCosine` learning rate gets the batch
-    size and the number of steps; the target's momentum schedule gets the number of
-    optimizer iterations. Both begin with epoch 0 of this `fit`: a second `fit` runs a
-    whole schedule again, and one with `initial_epoch > 0`, or with a `Checkpoint` that
-    found a file, goes on where it was, with the dataset at that epoch.
+    size and the number of steps; the model's clock, which momentum and all other
+    schedules follow, gets the number of optimizer iterations. Both begin with epoch 0
+    of this `fit`: a second `fit` runs a whole schedule again, and one with
+    `initial_epoch > 0`, or with a `Checkpoint` that found a file, goes on where it was,
+    with the dataset at that epoch.
 
     Args:
         dataset: What `fit` trains on.
@@ -37,8 +38,7 @@ class BindSchedules(keras.callbacks.Callback):
         optimizer = self.model.optimizer  # float16: a LossScaleOptimizer around it
         optimizer = getattr(optimizer, "inner_optimizer", optimizer)
         self._bind_learning_rate(optimizer, epochs, steps, done)
-        if self.model.target is not None:
-            self._bind_momentum(optimizer, epochs, steps, done)
+        self._bind_clock(optimizer, epochs, steps, done)
 
     def _bind_learning_rate(self, optimizer, epochs, steps, done):
         schedule = optimizer._learning_rate
@@ -59,9 +59,11 @@ class BindSchedules(keras.callbacks.Callback):
             optimizer.learning_rate = bound
             self.model.make_train_function(force=True)
 
-    def _bind_momentum(self, optimizer, epochs, steps, done):
+    def _bind_clock(self, optimizer, epochs, steps, done):
+        rule, clock = self.model.momentum_update, self.model.clock
         if steps is None:
-            if self.model.momentum_update.schedule == "constant":
+            clock.total_steps.assign(0)
+            if rule is None or rule.schedule == "constant":
                 return
             raise ValueError(
                 "The momentum schedule ends with training, so it needs the number of "
@@ -70,8 +72,8 @@ class BindSchedules(keras.callbacks.Callback):
             )
         accumulated = optimizer.gradient_accumulation_steps or 1
         first_step = _as_int(optimizer.iterations) - done * steps // accumulated
-        self.model.target.first_step.assign(first_step)
-        self.model.target.total_steps.assign(epochs * steps // accumulated)
+        clock.first_step.assign(first_step)
+        clock.total_steps.assign(epochs * steps // accumulated)
 
 
 def _as_int(variable) -> int:

@@ -1,9 +1,9 @@
 """The rule and the schedule by which a target network follows the online one."""
 
+import math
+
 import keras
 from keras import ops
-
-from keras_contrastive import momentum
 
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")
@@ -66,19 +66,17 @@ class MomentumUpdate(keras.callbacks.Callback):
             model.momentum_update = self
             model.train_function = None  # the step is traced again, with this rule
 
-    def momentum(self, step, total_steps):
-        """Return tau for the update that follows optimizer step `step`.
+    def momentum(self, progress):
+        """Return tau, a float32 scalar tensor.
 
         Args:
-            step: Integer tensor, counted from 0 at the start of the schedule.
-            total_steps: Integer tensor K; 0: not known yet, tau is `start`.
-
-        Returns:
-            A float32 scalar tensor.
+            progress: Share k / K of the run that has passed, in [0, 1].
         """
         if self.schedule == "constant":
-            return momentum.constant(self.start)
-        return momentum.cosine(step, total_steps, self.start, self.end)
+            return ops.convert_to_tensor(self.start, "float32")
+        # (cos(x) + 1) / 2 = 1 - sin(x / 2)^2, without its cancellation in float32.
+        risen = ops.square(ops.sin(math.pi / 2 * progress))
+        return self.start + (self.end - self.start) * risen
 
     def update(self, model, step, moved):
         """Move the target once; the compiled train step calls this.
@@ -91,8 +89,7 @@ class MomentumUpdate(keras.callbacks.Callback):
         Returns:
             tau, a float32 scalar tensor.
         """
-        target = model.target
-        tau = self.momentum(step - target.first_step, target.total_steps)
+        tau = self.momentum(model.clock.progress(step))
         model.target.move_towards(
             model.encoder, model.projector, ops.where(moved, tau, 1.0)
         )

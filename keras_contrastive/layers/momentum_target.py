@@ -4,7 +4,6 @@ import keras
 from keras import ops
 
 from keras_contrastive import distribute
-from keras_contrastive.momentum import ema
 
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")
@@ -24,27 +23,13 @@ class MomentumTarget(keras.layers.Layer):
     Attributes:
         encoder: Copy of the encoder, equal to it until the first step.
         projector: Copy of the projector.
-        first_step: Optimizer iteration at which the momentum schedule began.
-        total_steps: Its length in optimizer iterations; 0 until a `fit` has begun.
     """
 
     def __init__(self, encoder, projector, name="target", **kwargs):
         super().__init__(name=name, **kwargs)
         self.encoder = _copy(encoder)
         self.projector = _copy(projector)
-        self.first_step = self._counter("first_step")
-        self.total_steps = self._counter("total_steps")
         self.built = True
-
-    def _counter(self, name):
-        return self.add_weight(
-            shape=(),
-            dtype="int64",
-            initializer="zeros",
-            trainable=False,
-            aggregation="only_first_replica",
-            name=name,
-        )
 
     def call(self, images, training=False):
         """Map images `(batch, height, width, channels)` to keys `(batch, dim)`."""
@@ -68,6 +53,18 @@ class MomentumTarget(keras.layers.Layer):
             parameters(encoder) + parameters(projector),
             momentum,
         )
+
+
+def ema(target, online, momentum):
+    """Return `target + (1 - momentum) * (online - target)`, in the dtype of `target`.
+
+    Args:
+        target: Tensor of any shape.
+        online: Tensor of the same shape, after the optimizer's step.
+        momentum: Scalar in [0, 1]; 1 leaves the target where it is.
+    """
+    rate = ops.cast(1.0 - momentum, target.dtype)
+    return target + rate * (ops.cast(online, target.dtype) - target)
 
 
 def parameters(layer) -> list:

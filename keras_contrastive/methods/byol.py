@@ -3,9 +3,8 @@
 import keras
 
 from keras_contrastive import recipes
-from keras_contrastive.callbacks.momentum_update import MomentumUpdate
-from keras_contrastive.layers.projection_head import ProjectionHead
 from keras_contrastive.losses.byol_loss import BYOLLoss
+from keras_contrastive.methods.batch import Needs
 from keras_contrastive.methods.contrastive_model import ContrastiveModel
 
 
@@ -44,7 +43,7 @@ class BYOL(ContrastiveModel):
     """
 
     recipe = recipes.BYOL_SMALL
-    takes_predictor = True
+    needs = Needs(predictor=True)
 
     def __init__(
         self,
@@ -67,27 +66,11 @@ class BYOL(ContrastiveModel):
         """Return the squared distance of unit vectors."""
         return BYOLLoss()
 
-    def default_projector(self, feature_dim):
-        """Return Dense(4096, bias) - BN - ReLU - Dense(256, no bias)."""
-        return ProjectionHead(
-            256, hidden_units=4096, hidden_bias=True, name="projector"
-        )
-
-    def default_predictor(self, embedding_dim):
-        """Return the same form, back to the size of the embedding."""
-        return ProjectionHead(
-            embedding_dim, hidden_units=4096, hidden_bias=True, name="predictor"
-        )
-
-    def default_momentum_update(self):
-        """Return the cosine from 0.99 to 1."""
-        return MomentumUpdate(start=0.99)
-
-    def forward(self, views, training):
+    def forward(self, batch, training):
         """Predictions of the online network, embeddings of the target."""
-        features, embeddings = self.online(views, training)
+        features, embeddings = self.online(batch.views, training)
         p_1, p_2 = (self.predictor(z, training=training) for z in embeddings)
-        t_1, t_2 = (self.target(view, training=training) for view in views)
+        t_1, t_2 = (self.target(view, training=training) for view in batch.views)
         return {
             "features": features,
             "anchor": p_1,
@@ -95,6 +78,6 @@ class BYOL(ContrastiveModel):
             "directions": ((t_2, p_1), (t_1, p_2)),
         }
 
-    def contrastive_loss(self, outputs, labels):
+    def contrastive_loss(self, outputs, batch):
         """Return equation 2 plus its swap."""
         return sum(self.loss(t, p) for t, p in outputs["directions"])

@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from keras_contrastive.methods import data_contract
+from keras_contrastive.methods.batch import split_targets
 
 _PIECE = 1024  # images of an array that are looked at together
 _OPEN, _CLOSE = "<keras_contrastive>", "</keras_contrastive>"
@@ -31,6 +32,18 @@ _UNLABELLED = (
 _CLASSES = (
     "expected class ids below num_classes={}; received a larger one. Build the model "
     "with the number of classes that the labels have."
+)
+_NEGATIVE_ID = (
+    "expected ids from 0 on, one for each example; received a negative one. Number the "
+    "examples of the whole data set from 0."
+)
+_LARGE_ID = (
+    "expected ids below num_examples={}; received a larger one. Build the model with "
+    "the number of examples of the whole data set."
+)
+_REPEATED_ID = (
+    "expected a batch of different examples; received the same id twice. Batch within "
+    "an epoch: `batch(...)` before `repeat()`."
 )
 _ONE = (
     "a batch of 1 example came from the dataset, and there is nothing to compare it "
@@ -99,12 +112,14 @@ def readable(error: tf.errors.OpError) -> Exception:
     return ValueError(sentence.group(1)) if sentence else error
 
 
-def _check_structure(model, views, labels, weights=None) -> None:
+def _check_structure(model, views, targets, weights=None) -> None:
     data_contract.check_no_weights(model, weights)
     if model.augmentation is None:
-        data_contract.check_views(model, views, labels)
+        data_contract.check_batch(model, views, targets)
     else:  # which makes the views from one tensor of images
+        labels, ids = split_targets(targets)
         data_contract.check_labels(model, labels)
+        data_contract.check_ids(model, ids)
 
 
 def _check_batch_sizes(model, sizes) -> None:
@@ -137,17 +152,25 @@ def _check_arrays(model, views, labels) -> None:
 def _piece(views, labels, rows):
     """Return these rows of arrays as tensors."""
     views = [tf.convert_to_tensor(view[rows]) for view in views]
-    return views, None if labels is None else tf.convert_to_tensor(labels[rows])
+    return views, tf.nest.map_structure(
+        lambda y: None if y is None else tf.convert_to_tensor(y[rows]), labels
+    )
 
 
-def _required(model, views, labels):
+def _required(model, views, targets):
     """Yield what must hold for the values of a batch, each with its sentence."""
+    labels, ids = split_targets(targets)
     for view in views:
         if view.dtype.is_floating:
             yield tf.math.is_finite(tf.reduce_sum(tf.cast(view, "float32"))), _NAN
             yield tf.reduce_max(view) > 1, _RANGE
-    if model.needs_labels:
+    if model.needs.labels:
         yield tf.reduce_all(labels >= 0), _UNLABELLED
     if model.num_classes:
         known = tf.reduce_all(tf.cast(labels, "int64") < model.num_classes)
         yield known, _CLASSES.format(model.num_classes)
+    if model.needs.ids:
+        yield tf.reduce_all(ids >= 0), _NEGATIVE_ID
+        known = tf.reduce_all(tf.cast(ids, "int64") < model.num_examples)
+        yield known, _LARGE_ID.format(model.num_examples)
+        yield tf.size(tf.unique(ids).y) == tf.size(ids), _REPEATED_ID

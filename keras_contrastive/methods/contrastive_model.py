@@ -12,20 +12,23 @@ from keras_contrastive.encoder_checks import (
     check_encoder,
     unsynchronized_batch_norms,
 )
+from keras_contrastive.layers.clock import Clock
 from keras_contrastive.layers.momentum_target import MomentumTarget
 from keras_contrastive.layers.online_probe import OnlineProbe
 from keras_contrastive.layers.views import Views
 from keras_contrastive.methods import data_contract
+from keras_contrastive.methods.batch import Batch, Needs, split_targets
 from keras_contrastive.methods.view_trainer import ViewTrainer
 
 
 class ContrastiveModel(ViewTrainer):
     """An encoder and a projector that learn from several views of each image.
 
-    A method says what it computes from the views and what its loss is (`forward`,
-    `contrastive_loss` and three defaults); this class does the rest: the train step,
-    the target's momentum update, the online probe, metrics, `tf.distribute`. Its base
-    has Keras's entry points, `compile`, `fit` and `evaluate`, and saving.
+    A method says what it needs (`needs`), what it computes from a batch and what its
+    loss is (`forward`, `contrastive_loss`), and names its recipe, which has its heads,
+    momentum and optimizer. This class does the rest: the train step, the target's
+    momentum update, the online probe, metrics, the clock, `tf.distribute`. Its base has
+    Keras's entry points, `compile`, `fit` and `evaluate`, and saving.
 
     `model(images)` and `model.predict(images)` give features `(batch, dim)`, those
     before the projection head. `model.evaluate(views)` gives the loss and changes
@@ -50,7 +53,7 @@ class ContrastiveModel(ViewTrainer):
             [0, 255] to features `(batch, dim)`.
         projector: Layer, features to embeddings; by default the method's own.
         predictor: Layer, embeddings to embeddings of the same size; by default the
-            method's own, if it has one. Only for methods with `takes_predictor`.
+            method's own, if it has one. Only where `needs.predictor` is true.
         target: Whether a momentum copy of encoder and projector is kept.
         num_classes: If given, an online linear probe is trained on stop-gradient
             features with an optimizer of its own; the labels are those of the
@@ -75,11 +78,11 @@ class ContrastiveModel(ViewTrainer):
             def default_projector(self, feature_dim):
                 return kc.layers.ProjectionHead(128, hidden_units=feature_dim)
 
-            def forward(self, views, training):
-                features, (z_1, z_2) = self.online(views, training)
+            def forward(self, batch, training):
+                features, (z_1, z_2) = self.online(batch.views, training)
                 return {"features": features, "anchor": z_1, "positive": z_2}
 
-            def contrastive_loss(self, outputs, labels):
+            def contrastive_loss(self, outputs, batch):
                 return self.loss(outputs["positive"], outputs["anchor"])
 
         model = AlignOnly(encoder)
@@ -87,10 +90,9 @@ class ContrastiveModel(ViewTrainer):
         model.fit(two_view_dataset)
     """
 
-    recipe = None  # has what `compile()` without an optimizer takes
-    max_views: int | None = 2
-    needs_labels = False
-    takes_predictor = False
+    recipe = None  # a `Recipe`: heads, momentum and optimizer, where none are given
+    needs = Needs()
+    returns_pair = True  # whether `forward` returns an anchor and its positive
 
     def __init__(
         self,
@@ -112,14 +114,15 @@ class ContrastiveModel(ViewTrainer):
         self.projector = _build(projector, feature_shape)
         embedding_shape = self.projector.compute_output_shape(feature_shape)
         self.embedding_dim = embedding_shape[-1]
-        if predictor is not None and not self.takes_predictor:
+        if predictor is not None and not self.needs.predictor:
             raise ValueError(
                 f"{type(self).__name__} has no predictor, and would not use one. "
                 f"Received: predictor={predictor!r}. Leave it out, or take a method "
-                "that has one; a method of your own says `takes_predictor = True`."
+                "that has one; a method of your own says `Needs(predictor=True)`."
             )
         predictor = predictor or self.default_predictor(self.embedding_dim)
         self.predictor = predictor and _build(predictor, embedding_shape)
+        self.clock = Clock()
         self.target = MomentumTarget(encoder, self.projector) if target else None
         self.momentum_update = None
         self.num_classes = num_classes
@@ -128,12 +131,11 @@ class ContrastiveModel(ViewTrainer):
             self.probe = _build(OnlineProbe(num_classes), feature_shape)
         self.augmentation = augmentation
         self.concatenate_views = concatenate_views
-        self.trackers = [
-            keras.metrics.Mean(name="contrastive_accuracy"),
-            keras.metrics.Mean(name="embedding_std"),
-        ]
+        self.trackers = []
+        if self.returns_pair:
+            self.track("contrastive_accuracy", "embedding_std")
         if self.probe is not None:
-            self.trackers.append(keras.metrics.Mean(name="probe_accuracy"))
+            self.track("probe_accuracy")
         # Every part is built by now, so weights can be saved and loaded at once.
         self.built = True
 
@@ -145,51 +147,53 @@ class ContrastiveModel(ViewTrainer):
 
     def default_projector(self, feature_dim: int) -> keras.layers.Layer:
         """Return the method's projector for features of that size."""
-        raise self._not_said("default_projector")
+        if self.recipe is None:
+            raise self._not_said("default_projector")
+        return self.recipe.new_projector(feature_dim)
 
     def default_predictor(self, embedding_dim: int) -> keras.layers.Layer | None:
         """Return the method's predictor, if it has one."""
-        return None
+        return self.recipe and self.recipe.new_predictor(embedding_dim)
 
     def default_momentum_update(self) -> MomentumUpdate:
-        """Return the method's own rule for its target, if it has one."""
-        return MomentumUpdate()
+        """Return the method's own rule for its target."""
+        return self.recipe and self.recipe.momentum_update() or MomentumUpdate()
 
-    def forward(self, views, training: bool) -> dict:
-        """Compute from the views what the loss needs.
+    def forward(self, batch: Batch, training: bool) -> dict:
+        """Compute from the batch what the loss needs.
 
         Args:
-            views: Tuple of tensors `(batch, height, width, channels)`.
+            batch: Its views, and what else the method asked for in `needs`.
             training: Whether batch norm uses batch statistics.
 
         Returns:
             A dict with `features`, a list of `(batch, dim)`; `anchor` and `positive`,
-            the pair `(batch, dim)` on which metrics are computed; and what else
-            `contrastive_loss` wants.
+            a pair `(batch, dim)` for the metrics, if `returns_pair`; a scalar for
+            each further metric, under its name; and what `contrastive_loss` wants.
         """
         raise self._not_said("forward")
 
-    def contrastive_loss(self, outputs: dict, labels):
+    def contrastive_loss(self, outputs: dict, batch: Batch):
         """Return the scalar loss, from `self.loss`, which divides by the replicas."""
         raise self._not_said("contrastive_loss")
 
-    def step_metrics(self, outputs: dict, labels) -> dict:
-        """Return a scalar for each of `self.trackers`, by name."""
-        return {
-            "contrastive_accuracy": metrics.contrastive_accuracy(
-                outputs["anchor"], outputs["positive"]
-            ),
-            "embedding_std": metrics.embedding_std(outputs["anchor"]),
-        }
-
-    def after_step(self, outputs: dict, applied) -> None:
+    def after_step(self, outputs: dict, batch: Batch, applied) -> None:
         """Update state that follows the loss, such as a queue. Training only.
 
         Args:
             outputs: What `forward` returned.
+            batch: The same as in `forward`.
             applied: Whether the step counts: False, as a boolean tensor, when float16
                 loss scaling skips it because a gradient overflowed.
         """
+
+    def apart(self) -> list:
+        """Return the parts that the optimizer must not see: target, probe, teachers."""
+        return [part for part in (self.target, self.probe) if part is not None]
+
+    def track(self, *names: str) -> None:
+        """Declare metrics: `forward` returns a scalar under each name."""
+        self.trackers += [keras.metrics.Mean(name=name) for name in names]
 
     def _not_said(self, name):
         return NotImplementedError(
@@ -223,10 +227,10 @@ class ContrastiveModel(ViewTrainer):
     def train_step(self, data):
         """One step: views, loss, gradients, optimizer, target, queue, probe."""
         step = ops.convert_to_tensor(self.optimizer.iterations) + 0
-        views, labels, sample_weight = self._unpack(data, step)
+        batch = self._unpack(data, step)
         with tf.GradientTape() as tape:
-            outputs = self.forward(views, training=True)
-            loss = self.compute_loss(views, labels, outputs, sample_weight)
+            outputs = self.forward(batch, training=True)
+            loss = self._share_of_loss(outputs, batch)
             scaled_loss = self.optimizer.scale_loss(loss)
         variables = self.trainable_variables
         gradients = tape.gradient(scaled_loss, variables)
@@ -238,42 +242,29 @@ class ContrastiveModel(ViewTrainer):
         if self.target is not None:
             moved = self.optimizer.iterations > step
             logs["momentum"] = self.momentum_update.update(self, step, moved)
-        self.after_step(outputs, applied)
+        self.after_step(outputs, batch, applied)
         if self.probe is not None:
-            self.probe.train(*_stacked(outputs["features"], labels))
-        return {**self._record(loss, outputs, labels), **logs}
+            self.probe.train(*_stacked(outputs["features"], batch.labels))
+        return {**self._record(loss, outputs, batch), **logs}
 
     def test_step(self, data):
         """Loss and metrics in inference mode; no state changes."""
-        views, labels, sample_weight = self._unpack(data, step=-1)
-        outputs = self.forward(views, training=False)
-        loss = self.compute_loss(views, labels, outputs, sample_weight, training=False)
-        return self._record(loss, outputs, labels)
+        batch = self._unpack(data, step=-1)
+        outputs = self.forward(batch, training=False)
+        loss = self._share_of_loss(outputs, batch)
+        return self._record(loss, outputs, batch)
 
-    def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ):
-        """Return this replica's share of the global loss, regularizers included.
-
-        Args:
-            x: The views; not used, as is `training`: the outputs say it all.
-            y: Labels, or None.
-            y_pred: What `forward` returned.
-            sample_weight: None; anything else is refused.
-            training: Whether this is a train step.
-
-        Raises:
-            ValueError: If there are weights.
-        """
-        data_contract.check_no_weights(self, sample_weight)
-        loss = self.contrastive_loss(y_pred, y)
-        penalties = self.encoder.losses + self.projector.losses
-        if self.predictor is not None:
-            penalties = penalties + self.predictor.losses
+    def _share_of_loss(self, outputs, batch):
+        """This replica's share of the global loss, regularizers included."""
+        loss = self.contrastive_loss(outputs, batch)
+        apart = self.apart()
+        parts = [part for part in self.layers if not any(part is x for x in apart)]
+        penalties = [penalty for part in parts for penalty in part.losses]
         return loss + sum(penalties, 0.0) / distribute.num_replicas()
 
-    def _unpack(self, data, step):
-        views, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    def _unpack(self, data, step) -> Batch:
+        views, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
+        data_contract.check_no_weights(self, weights)
         if self.augmentation is not None:
             images = views[0] if isinstance(views, (tuple, list)) else views
             if isinstance(self.augmentation, Views):
@@ -282,22 +273,25 @@ class ContrastiveModel(ViewTrainer):
                 views = self.augmentation(images, seed=seed)
             else:
                 views = self.augmentation(images)
-        data_contract.check_views(self, views, labels)
-        return views, labels, sample_weight
+        data_contract.check_batch(self, views, targets)
+        return Batch(tuple(views), *split_targets(targets), step)
 
-    def _record(self, loss, outputs, labels) -> dict:
+    def _record(self, loss, outputs, batch) -> dict:
         """Update the running means with values of the global batch."""
-        values = self.step_metrics(outputs, labels)
+        values = {**outputs, "loss": loss * distribute.num_replicas()}
+        if self.returns_pair:
+            pair = outputs["anchor"], outputs["positive"]
+            values["contrastive_accuracy"] = metrics.contrastive_accuracy(*pair)
+            values["embedding_std"] = metrics.embedding_std(outputs["anchor"])
         if self.probe is not None:
-            accuracy = self.probe.accuracy(*_stacked(outputs["features"], labels))
-            values["probe_accuracy"] = accuracy
-        values["loss"] = loss * distribute.num_replicas()
+            features = _stacked(outputs["features"], batch.labels)
+            values["probe_accuracy"] = self.probe.accuracy(*features)
         trackers = [self._loss_tracker, *self.trackers]
         means = ops.stack([ops.cast(values[t.name], "float32") for t in trackers])
         means = distribute.all_reduce_mean(means)
-        batch = ops.shape(outputs["features"][0])[0]
+        examples = ops.shape(outputs["features"][0])[0]
         for i, tracker in enumerate(trackers):
-            tracker.update_state(means[i], sample_weight=batch)
+            tracker.update_state(means[i], sample_weight=examples)
         return {tracker.name: tracker.result() for tracker in trackers}
 
 

@@ -6,21 +6,30 @@ training, and on the tensors when the step is traced.
 
 import tensorflow as tf
 
+from keras_contrastive.methods.batch import split_targets
+
 _EXPECTED = (
     "Expected a dataset of ((view_1, view_2), label), or ((view_1, view_2),) when "
     "there are no labels"
 )
 
 
-def check_views(model, views, labels) -> None:
-    """Raise a ValueError unless `views` and `labels` are what `model` can train on.
+def check_batch(model, views, targets) -> None:
+    """Raise a ValueError unless a batch is what `model` says that it needs.
 
     Args:
         model: A `ContrastiveModel`.
         views: What the dataset yields as `x`: tensors or tensor specs.
-        labels: What it yields as `y`, or None.
+        targets: What it yields as `y`: labels, None, or a dict of labels and ids.
     """
-    name = type(model).__name__
+    labels, ids = split_targets(targets)
+    _check_views(model, views, labels)
+    check_labels(model, labels)
+    check_ids(model, ids)
+
+
+def _check_views(model, views, labels) -> None:
+    name, needs = type(model).__name__, model.needs
     if not isinstance(views, (tuple, list)):
         if _rank(views) == _rank(labels) == 4:
             raise ValueError(
@@ -33,15 +42,15 @@ def check_views(model, views, labels) -> None:
             "of views. Make two views of each image, for example with "
             "keras_contrastive.data.views_from_arrays."
         )
-    if len(views) < 2:
+    if len(views) < needs.min_views:
         raise ValueError(
-            f"{_EXPECTED}. Received: {len(views)} view of shape {_shapes(views)}. "
-            "Every method here compares at least two views of an image."
+            f"{_EXPECTED}. Received: {_count(views)} of shape {_shapes(views)}. "
+            f"{name} needs at least {needs.min_views} views of each image."
         )
-    if model.max_views and len(views) > model.max_views:
+    if needs.max_views and len(views) > needs.max_views:
         raise ValueError(
-            f"{name} takes {model.max_views} views of each image. Received: "
-            f"{len(views)} views of shapes {_shapes(views)}. Drop the others, or take "
+            f"{name} takes {_count(range(needs.max_views))} of each image. Received: "
+            f"{_count(views)} of shapes {_shapes(views)}. Drop the others, or take "
             "a method of multi-crop."
         )
     for view in views:
@@ -53,14 +62,15 @@ def check_views(model, views, labels) -> None:
         if 0 in view.shape:
             raise ValueError(f"Expected images. Received: an empty array {view.shape}.")
     wanted = model.encoder.input_shape
-    for view in views[:2]:
+    for view in views[:2] if needs.fitting_views else ():
         if not tf.TensorShape(wanted).is_compatible_with(view.shape):
             raise ValueError(
                 f"Expected view_1 and view_2 of the encoder's input shape {wanted}. "
                 f"Received: shapes {_shapes(views)}. Crop both views to one size, or "
                 "build the encoder with that `input_shape`."
             )
-    if not views[0].shape.is_compatible_with(views[1].shape):
+    same = all(view.shape.is_compatible_with(views[0].shape) for view in views[1:2])
+    if needs.fitting_views and not same:
         raise ValueError(
             f"Expected view_1 and view_2 of one shape. Received: {_shapes(views)}. "
             "Give both views the same crop size."
@@ -73,15 +83,14 @@ def check_views(model, views, labels) -> None:
             f"one shape. Received: {_shapes(views)}. Crop all views to one size, or "
             f"build {name} with `concatenate_views=False`."
         )
-    check_labels(model, labels)
 
 
 def check_labels(model, labels) -> None:
     """Raise a ValueError unless `labels` are class ids, where `model` needs them."""
-    if not (model.needs_labels or model.num_classes):
+    if not (model.needs.labels or model.num_classes):
         return
     who, remedy = type(model).__name__, "take a method that needs none"
-    if not model.needs_labels:
+    if not model.needs.labels:
         who, remedy = f"{who}'s online probe", "leave `num_classes` out"
     if labels is None:
         raise ValueError(
@@ -93,6 +102,24 @@ def check_labels(model, labels) -> None:
             f"{who} expected integer class ids of shape (batch,). Received: shape "
             f"{tuple(labels.shape)}, dtype {labels.dtype.name}. Turn one-hot labels "
             "into ids with argmax, and floats into integers."
+        )
+
+
+def check_ids(model, ids) -> None:
+    """Raise a ValueError unless `ids` number the examples, where `model` needs them."""
+    if not model.needs.ids:
+        return
+    name = type(model).__name__
+    if ids is None:
+        raise ValueError(
+            f"{name} remembers every example: expected the views with "
+            '{"id": numbers of the examples}. Received: no ids. Loaders of '
+            "keras_contrastive.data take `with_ids=True`."
+        )
+    if _rank(ids) not in (1, None) or not ids.dtype.is_integer:
+        raise ValueError(
+            f"{name} expected integer ids of shape (batch,). Received: shape "
+            f"{tuple(ids.shape)}, dtype {ids.dtype.name}."
         )
 
 
@@ -109,6 +136,10 @@ def check_no_weights(model, sample_weight) -> None:
 
 def _rank(tensor):
     return None if tensor is None else tensor.shape.rank
+
+
+def _count(views) -> str:
+    return "1 view" if len(views) == 1 else f"{len(views)} views"
 
 
 def _shapes(tensors) -> str:

@@ -4,10 +4,9 @@ import keras
 from keras import ops
 
 from keras_contrastive import recipes
-from keras_contrastive.callbacks.momentum_update import MomentumUpdate
 from keras_contrastive.layers.feature_queue import FeatureQueue
-from keras_contrastive.layers.projection_head import ProjectionHead
 from keras_contrastive.losses.sce_loss import SCELoss
+from keras_contrastive.methods.batch import Needs
 from keras_contrastive.methods.contrastive_model import ContrastiveModel
 
 
@@ -62,8 +61,7 @@ class SCE(ContrastiveModel):
     """
 
     recipe = recipes.SCE_SMALL
-    takes_predictor = True
-    max_views = None
+    needs = Needs(max_views=None, predictor=True)
 
     def __init__(
         self,
@@ -104,16 +102,9 @@ class SCE(ContrastiveModel):
         """Return SCE at the model's temperatures and coefficient."""
         return self.paper_loss
 
-    def default_projector(self, feature_dim):
-        """Return Dense(512, no bias) - BN - ReLU - Dense(128, bias)."""
-        return ProjectionHead(128, hidden_units=512, output_bias=True, name="projector")
-
-    def default_momentum_update(self):
-        """Return the small-image recipe's constant 0.99."""
-        return MomentumUpdate(start=0.99, schedule="constant")
-
-    def forward(self, views, training):
+    def forward(self, batch, training):
         """Queries of the online network and keys of the target."""
+        views = batch.views
         key_views = views[:2] if self.symmetric else views[:1]
         query_views = views if self.symmetric else views[1:]
         features, queries = self.online(query_views, training)
@@ -135,13 +126,13 @@ class SCE(ContrastiveModel):
             "keys": keys,
         }
 
-    def contrastive_loss(self, outputs, labels):
+    def contrastive_loss(self, outputs, batch):
         """Return the mean of equation 5 over all (target view, online view) pairs."""
         queue = None if self.queue is None else self.queue.value
         losses = [self.loss((k, queue), q) for k, q in outputs["pairs"]]
         return sum(losses) / len(losses)
 
-    def after_step(self, outputs, applied):
+    def after_step(self, outputs, batch, applied):
         """Enqueue the keys, after the loss."""
         if self.queue is not None:
             self.queue.enqueue(ops.concatenate(outputs["keys"]), applied)

@@ -3,7 +3,6 @@
 import keras
 
 from keras_contrastive import recipes
-from keras_contrastive.layers.projection_head import ProjectionHead
 from keras_contrastive.losses.nt_xent_loss import NTXentLoss
 from keras_contrastive.methods.contrastive_model import ContrastiveModel
 
@@ -39,7 +38,7 @@ class SimCLR(ContrastiveModel):
     (google-research/simclr) sums both directions, twice the paper's mean.
     """
 
-    recipe = recipes.SIMCLR_SMALL
+    recipe = recipes.SIMCLR_IMAGENET
 
     def __init__(
         self,
@@ -64,22 +63,12 @@ class SimCLR(ContrastiveModel):
         """Return NT-Xent at the model's temperature."""
         return self.paper_loss
 
-    def default_projector(self, feature_dim):
-        """Return the authors' head: dim(h) hidden units, 128 out, norm after both."""
-        return ProjectionHead(
-            128,
-            hidden_units=feature_dim,
-            output_norm=True,
-            output_scale=True,
-            name="projector",
-        )
-
-    def forward(self, views, training):
+    def forward(self, batch, training):
         """h_i = f(x_i), z_i = g(h_i) for both views (algorithm 1)."""
-        features, (z_1, z_2) = self.online(views, training)
+        features, (z_1, z_2) = self.online(batch.views, training)
         return {"features": features, "anchor": z_1, "positive": z_2}
 
-    def contrastive_loss(self, outputs, labels):
+    def contrastive_loss(self, outputs, batch):
         """Return the mean of equation 1 over all 2N anchors."""
         return self.loss(outputs["anchor"], outputs["positive"])
 

@@ -4,8 +4,8 @@ import keras
 from keras import ops
 
 from keras_contrastive import recipes
-from keras_contrastive.layers.projection_head import ProjectionHead
 from keras_contrastive.losses.supcon_loss import SupConLoss
+from keras_contrastive.methods.batch import Needs
 from keras_contrastive.methods.contrastive_model import ContrastiveModel
 
 
@@ -48,8 +48,8 @@ class SupCon(ContrastiveModel):
     authors' code HobbitLong/SupContrast.
     """
 
-    recipe = recipes.SUPCON_SMALL
-    needs_labels = True
+    recipe = recipes.SUPCON_IMAGENET
+    needs = Needs(labels=True)
 
     def __init__(
         self,
@@ -88,50 +88,33 @@ class SupCon(ContrastiveModel):
             self.cross_entropy = keras.losses.SparseCategoricalCrossentropy(
                 from_logits=True
             )
-            self.trackers.append(keras.metrics.Mean(name="accuracy"))
+            self.track("accuracy")
         self.paper_loss = SupConLoss(temperature, base_temperature)
 
     def default_loss(self):
         """Return L_out at the model's temperature."""
         return self.paper_loss
 
-    def default_projector(self, feature_dim):
-        """Return the authors' head: no batch norm, biases, dim(h) hidden units."""
-        return ProjectionHead(
-            128,
-            hidden_units=feature_dim,
-            hidden_bias=True,
-            hidden_norm=False,
-            output_bias=True,
-            name="projector",
-        )
-
-    def forward(self, views, training):
+    def forward(self, batch, training):
         """Features and embeddings of both views, and the classifier's logits."""
-        features, (z_1, z_2) = self.online(views, training)
+        features, (z_1, z_2) = self.online(batch.views, training)
         outputs = {"features": features, "anchor": z_1, "positive": z_2}
         if self.classifier is not None:
-            outputs["logits"] = self.classifier(ops.concatenate(features))
+            labels = ops.tile(batch.labels, [2])
+            logits = self.classifier(ops.concatenate(features))
+            right = keras.metrics.sparse_categorical_accuracy(labels, logits)
+            outputs |= {"logits": logits, "accuracy": ops.mean(right)}
         return outputs
 
-    def contrastive_loss(self, outputs, labels):
+    def contrastive_loss(self, outputs, batch):
         """Return the mean of equation 2, plus w times the cross-entropy."""
         z = ops.stack([outputs["anchor"], outputs["positive"]], axis=1)  # (N, 2, D)
-        loss = self.loss(labels, z)
+        loss = self.loss(batch.labels, z)
         if self.classifier is not None:
-            cross_entropy = self.cross_entropy(ops.tile(labels, [2]), outputs["logits"])
+            labels = ops.tile(batch.labels, [2])
+            cross_entropy = self.cross_entropy(labels, outputs["logits"])
             loss = loss + self.classification_weight * cross_entropy
         return loss
-
-    def step_metrics(self, outputs, labels):
-        """Add the classifier's accuracy."""
-        values = super().step_metrics(outputs, labels)
-        if self.classifier is not None:
-            right = keras.metrics.sparse_categorical_accuracy(
-                ops.tile(labels, [2]), outputs["logits"]
-            )
-            values["accuracy"] = ops.mean(right)
-        return values
 
     def get_config(self):
         """Return the constructor's arguments."""

@@ -129,8 +129,7 @@ class ViewTrainer(keras.Model):
     @property
     def trainable_variables(self):
         """Variables of encoder, projector and predictor that are not frozen."""
-        apart = [part.variables for part in (self.target, self.probe) if part]
-        apart = {id(v) for variables in apart for v in variables}
+        apart = {id(v) for part in self.apart() for v in part.variables}
         return [v for v in super().trainable_variables if id(v) not in apart]
 
     @property

@@ -61,7 +61,7 @@ def test_sce_takes_multi_crop():
     views = (V_1, V_2, V_1[:, :6, :6], V_2[:, 2:, 2:])
     history = model.fit(data((views, LABELS)), verbose=0).history
     assert np.isfinite(history["loss"]).all()
-    pairs = model.forward(views, training=False)["pairs"]
+    pairs = model.forward(kc.Batch(views), training=False)["pairs"]
     assert len(pairs) == 2 * 3  # globals x (crops - 1)
 
 

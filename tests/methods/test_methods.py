@@ -314,7 +314,7 @@ def test_accumulated_gradients_move_the_target_once(name):
     rule = kc.callbacks.MomentumUpdate(0.9)
     views, labels = arrays(8)
     model.fit(dataset(), epochs=1, verbose=0, callbacks=[rule])  # 4 batches, 2 updates
-    assert int(model.target.total_steps) == 2
+    assert int(model.clock.total_steps) == 2
     model = build(name)
     model.compile(keras.optimizers.SGD(0.05, gradient_accumulation_steps=2))
     before = [np.array(v) for v in target_parameters(model)]
@@ -333,11 +333,11 @@ def test_second_fit_and_resumed_fit_have_their_schedule(name):
     model = build(name)
     model.compile(sgd())
     model.fit(dataset(), epochs=2, verbose=0)
-    assert (int(model.target.first_step), int(model.target.total_steps)) == (0, 8)
+    assert (int(model.clock.first_step), int(model.clock.total_steps)) == (0, 8)
     model.fit(dataset(), epochs=5, initial_epoch=2, verbose=0)
-    assert (int(model.target.first_step), int(model.target.total_steps)) == (0, 20)
+    assert (int(model.clock.first_step), int(model.clock.total_steps)) == (0, 20)
     model.fit(dataset(), epochs=1, verbose=0)
-    assert (int(model.target.first_step), int(model.target.total_steps)) == (20, 4)
+    assert (int(model.clock.first_step), int(model.clock.total_steps)) == (20, 4)
 
 
 @ALL

@@ -14,8 +14,9 @@ VIEWS, LABELS = arrays(8)
 def loss_of(model):
     """The model's own loss of one batch in inference mode, and what it came from."""
     model.compile(sgd())
-    outputs = model.forward(tuple(VIEWS), training=False)
-    return float(model.contrastive_loss(outputs, LABELS)), outputs
+    batch = kc.Batch(tuple(VIEWS), LABELS)
+    outputs = model.forward(batch, training=False)
+    return float(model.contrastive_loss(outputs, batch)), outputs
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -1,0 +1,62 @@
+"""What a method gets for one step, and what it says that it needs."""
+
+import dataclasses
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """One batch, as every method sees it.
+
+    Args:
+        views: Tuple of float tensors `(batch, height, width, channels)` in [0, 255].
+        labels: Integer class ids `(batch,)`, or None.
+        ids: Integer numbers of the examples in the data set, `(batch,)`, or None.
+        step: Integer scalar: updates that the optimizer has made; -1 in `evaluate`.
+    """
+
+    views: tuple
+    labels: Any = None
+    ids: Any = None
+    step: Any = -1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Needs:
+    """What a method needs of its data: the source of every check and message.
+
+    Args:
+        min_views: Least number of views of each image.
+        max_views: Largest number of views, or None for any.
+        labels: Whether it learns from labels.
+        ids: Whether it must know which example of the data set is which.
+        predictor: Whether it has, or may be given, a predictor.
+        fitting_views: Whether the first two views must have the encoder's input shape.
+    """
+
+    min_views: int = 2
+    max_views: int | None = 2
+    labels: bool = False
+    ids: bool = False
+    predictor: bool = False
+    fitting_views: bool = True
+
+
+def split_targets(targets):
+    """Return labels and ids of what a dataset yields beside the views.
+
+    Args:
+        targets: Labels, None, or a dict with `"label"`, `"id"` or both.
+
+    Raises:
+        ValueError: A dict with other keys.
+    """
+    if not isinstance(targets, dict):
+        return targets, None
+    unknown = sorted(set(targets) - {"label", "id"})
+    if unknown:
+        raise ValueError(
+            "Beside the views a dataset may yield labels, or a dict with the keys "
+            f'"label" and "id". Received: a dict with {", ".join(unknown)}.'
+        )
+    return targets.get("label"), targets.get("id")
