@@ -12,6 +12,8 @@ from keras_contrastive.ops import l2_normalize
 # a true infinity it makes no NaN when it is multiplied by 0. All logits are float32.
 MASKED = -1e30
 
+LOWEST_TEMPERATURE = 1e-6
+
 
 class ContrastiveLoss(keras.losses.Loss):
     """Base class of the losses: float32, one value per example, targets untouched.
@@ -108,12 +110,20 @@ def _float16_to_float32(x):
     return ops.cast(x, "float32"), grad
 
 
-def check_positive(name: str, value) -> float:
-    """Return `value` as a float if it is a positive, finite number; raise otherwise."""
-    if not isinstance(value, Real) or not math.isfinite(value) or value <= 0:
+def check_temperature(name: str, value) -> float:
+    """Return `value` as a float if float32 can divide cosines by it; raise otherwise.
+
+    A cosine is rounded to 1e-7. Divided by less than 1e-6 this rounding alone decides
+    the softmax; divided by 1e-38 it is no number any more.
+    """
+    if (
+        not isinstance(value, Real)
+        or not math.isfinite(value)
+        or value < LOWEST_TEMPERATURE
+    ):
         raise ValueError(
-            f"`{name}` must be a positive, finite number, for example 0.1. "
-            f"Received: {name}={value!r}"
+            f"`{name}` must be a finite number >= {LOWEST_TEMPERATURE}, for example "
+            f"0.1. Received: {name}={value!r}"
         )
     return float(value)
 

@@ -7,7 +7,7 @@ from keras_contrastive import distribute
 from keras_contrastive.losses.contrastive_loss import (
     ContrastiveLoss,
     check_keys_and_queue,
-    check_positive,
+    check_temperature,
     unit_vectors,
 )
 
@@ -60,7 +60,7 @@ class InfoNCELoss(ContrastiveLoss):
         self, temperature=0.2, reduction="sum_over_batch_size", name="info_nce_loss"
     ):
         super().__init__(reduction=reduction, name=name)
-        self.temperature = check_positive("temperature", temperature)
+        self.temperature = check_temperature("temperature", temperature)
 
     def call(self, targets, predictions):
         """Return the cross-entropy of each example, `(batch,)`."""

@@ -8,7 +8,7 @@ from keras_contrastive.losses.contrastive_loss import (
     MASKED,
     ContrastiveLoss,
     check_equal,
-    check_positive,
+    check_temperature,
     check_shape,
     unit_vectors,
 )
@@ -65,7 +65,7 @@ class NTXentLoss(ContrastiveLoss):
         self, temperature=0.1, reduction="sum_over_batch_size", name="nt_xent_loss"
     ):
         super().__init__(reduction=reduction, name=name)
-        self.temperature = check_positive("temperature", temperature)
+        self.temperature = check_temperature("temperature", temperature)
 
     def call(self, targets, predictions):
         """Return half the sum of both directions for each example, `(batch,)`."""

@@ -8,7 +8,7 @@ from keras_contrastive.losses.contrastive_loss import (
     MASKED,
     ContrastiveLoss,
     check_keys_and_queue,
-    check_positive,
+    check_temperature,
     unit_vectors,
 )
 
@@ -82,8 +82,8 @@ class SCELoss(ContrastiveLoss):
         name="sce_loss",
     ):
         super().__init__(reduction=reduction, name=name)
-        self.temperature = check_positive("temperature", temperature)
-        self.target_temperature = check_positive(
+        self.temperature = check_temperature("temperature", temperature)
+        self.target_temperature = check_temperature(
             "target_temperature", target_temperature
         )
         if not 0 <= coefficient <= 1:

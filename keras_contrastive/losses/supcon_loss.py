@@ -9,7 +9,7 @@ from keras_contrastive.losses.contrastive_loss import (
     MASKED,
     ContrastiveLoss,
     check_equal,
-    check_positive,
+    check_temperature,
     check_shape,
     unit_vectors,
 )
@@ -75,9 +75,9 @@ class SupConLoss(ContrastiveLoss):
         name="supcon_loss",
     ):
         super().__init__(reduction=reduction, name=name)
-        self.temperature = check_positive("temperature", temperature)
+        self.temperature = check_temperature("temperature", temperature)
         if base_temperature is not None:
-            base_temperature = check_positive("base_temperature", base_temperature)
+            base_temperature = check_temperature("base_temperature", base_temperature)
         self.base_temperature = base_temperature
 
     def call(self, targets, predictions):
