@@ -91,7 +91,12 @@ def main(argv):
     run = start_or_go_on(output)  # the flags are good now
     history = History(output / "history.csv")
     checkpoint = kc.callbacks.Checkpoint(output / "checkpoint.weights.h5")
-    model.fit(views, epochs=_EPOCHS.value, verbose=2, callbacks=[history, checkpoint])
+    try:
+        model.fit(
+            views, epochs=_EPOCHS.value, verbose=2, callbacks=[history, checkpoint]
+        )
+    except FloatingPointError as error:
+        sys.exit(f"{error} With other flags give another --output.")
 
     keras.config.set_dtype_policy("float32")
     encoder = new_encoder(shape)

@@ -7,6 +7,9 @@ import pathlib
 import h5py
 import keras
 
+from keras_contrastive.callbacks.finite_check import training_state
+from keras_contrastive.finite import named, not_finite
+
 _KEY = "keras_contrastive"
 
 
@@ -47,12 +50,13 @@ class Checkpoint(keras.callbacks.Callback):
         if not isinstance(every, int) or every < 1:
             raise ValueError(f"`every` must be a positive int. Received: every={every}")
         self.every = every
+        self._epoch = None  # of the state in the file
 
     def on_train_begin(self, logs=None):
         """Restore the model from the file, if there is one."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.exists():
-            self.model._initial_epoch = self.restore()
+            self._epoch = self.model._initial_epoch = self.restore()
 
     def on_epoch_end(self, epoch, logs=None):
         """Write the file, if it is this epoch's turn."""
@@ -64,13 +68,30 @@ class Checkpoint(keras.callbacks.Callback):
         """Leave no initial epoch behind for the next `fit`."""
         self.model._initial_epoch = None
 
+    def standing(self) -> str:
+        """Return a sentence that says from which state one can go on."""
+        if not self.path.exists():
+            return f"No epoch was completed: {self.path} does not exist yet."
+        return f"{self.path} holds the state after epoch {self._epoch}."
+
     def save(self, epoch: int) -> None:
-        """Write the state after `epoch` epochs, atomically."""
+        """Write the state after `epoch` epochs, atomically.
+
+        Raises:
+            FloatingPointError: If it holds NaN or infinity; the file stays as it was.
+        """
+        bad = not_finite(training_state(self.model))
+        if bad:
+            raise FloatingPointError(
+                f"A state with NaN or infinity in {named(bad)} is not written to "
+                f"{self.path}. Its training has diverged: try a lower learning rate."
+            )
         partial = self.path.with_name(".partial-" + self.path.name)
         self.model.save_weights(partial, overwrite=True)
         with h5py.File(partial, "a") as file:
             file.attrs[_KEY] = json.dumps({"epoch": epoch, **self._identity()})
         os.replace(partial, self.path)
+        self._epoch = epoch
 
     def restore(self) -> int:
         """Load the file into the model; return how many epochs it has behind it."""

@@ -1,4 +1,4 @@
-"""Notices when a representation collapses, or a loss is no number any more."""
+"""Notices when a representation collapses."""
 
 import math
 import warnings
@@ -12,24 +12,16 @@ class CollapseMonitor(keras.callbacks.Callback):
     Unit vectors of D dimensions that are spread over the sphere have a standard
     deviation of about `1 / sqrt(D)` in each dimension; collapsed ones have 0. The
     model's `embedding_std` is compared with `min_ratio / sqrt(D)` at the end of every
-    epoch. A loss that is NaN or infinite is noticed within `check_every` steps.
+    epoch. (A loss that is NaN or infinite ends every `fit`, without a callback.)
 
     Args:
         min_ratio: Share of the healthy deviation below which it counts as collapse.
             BYOL without a last batch norm is healthy from about 0.3 on.
         patience: Epochs in a row that must be below; training may begin low.
         stop: Whether training stops on collapse, instead of a warning.
-        stop_on_nan: Whether training stops on a NaN or infinite loss with an error
-            that names the step, and the last good checkpoint if `checkpoint` is given.
-        checkpoint: The `Checkpoint` callback of the run, to be named in the error. Put
-            it after this callback, so that it does not save a broken model.
-        check_every: Steps between two looks at the loss; each waits for the device.
 
     Attributes:
         collapsed: Whether a collapse was seen in the current run.
-
-    Raises:
-        FloatingPointError: With `stop_on_nan`, from `fit`.
 
     Example:
         model.fit(views, callbacks=[kc.callbacks.CollapseMonitor(stop=True)])
@@ -43,23 +35,17 @@ class CollapseMonitor(keras.callbacks.Callback):
         min_ratio: float = 0.2,
         patience: int = 2,
         stop: bool = False,
-        stop_on_nan: bool = True,
-        checkpoint=None,
-        check_every: int = 50,
     ):
         super().__init__()
         if not 0 < min_ratio < 1:
             raise ValueError(
                 f"`min_ratio` must be in (0, 1). Received: min_ratio={min_ratio}"
             )
-        for name, value in (("patience", patience), ("check_every", check_every)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"`{name}` must be a positive int. Received: {name}={value}"
-                )
+        if not isinstance(patience, int) or patience < 1:
+            raise ValueError(
+                f"`patience` must be a positive int. Received: patience={patience}"
+            )
         self.min_ratio, self.patience, self.stop = min_ratio, patience, stop
-        self.stop_on_nan, self.checkpoint = stop_on_nan, checkpoint
-        self.check_every = check_every
         self.collapsed = False
         self._epochs_below = 0
 
@@ -68,14 +54,8 @@ class CollapseMonitor(keras.callbacks.Callback):
         self.collapsed = False
         self._epochs_below = 0
 
-    def on_train_batch_end(self, batch, logs=None):
-        """Look at the loss now and then."""
-        if (batch + 1) % self.check_every == 0:
-            self._check_loss(logs)
-
     def on_epoch_end(self, epoch, logs=None):
-        """Look at the loss and at the spread of the embeddings."""
-        self._check_loss(logs)
+        """Look at the spread of the embeddings."""
         deviation = float((logs or {}).get("embedding_std", math.nan))
         limit = self.min_ratio / math.sqrt(self.model.embedding_dim)
         self._epochs_below = self._epochs_below + 1 if deviation < limit else 0
@@ -94,16 +74,3 @@ class CollapseMonitor(keras.callbacks.Callback):
             print(f"\nTraining stops. {message}")
         else:
             warnings.warn(message, stacklevel=2)
-
-    def _check_loss(self, logs):
-        loss = float((logs or {}).get("loss", 0.0))
-        if math.isfinite(loss) or not self.stop_on_nan:
-            return
-        good = "There is no checkpoint of this run."
-        if self.checkpoint is not None and self.checkpoint.path.exists():
-            good = f"The last good checkpoint is {self.checkpoint.path}."
-        step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
-        raise FloatingPointError(
-            f"The loss is {loss} at step {step}. {good} "
-            "Lower the learning rate or warm up longer."
-        )

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_contrastive.encoder_checks import check_encoder
+from keras_contrastive.finite import check_finite
 from keras_contrastive.layers.sync_batch_normalization import SyncBatchNormalization
 
 _FUSED_NORM = keras.saving.get_registered_name(SyncBatchNormalization)
@@ -27,7 +28,8 @@ def float32_encoder(model: keras.Model) -> keras.Model:
 
     Raises:
         TypeError: `model` is not a `keras.Model`.
-        ValueError: It is not an encoder, or has a layer that is not registered.
+        ValueError: It is not an encoder, has a layer that is not registered, or
+            weights that are not finite.
     """
     encoder = model
     inner = getattr(model, "encoder", None)
@@ -39,6 +41,7 @@ def float32_encoder(model: keras.Model) -> keras.Model:
         encoder = inner
     check_encoder(encoder)
     _check_registered(encoder)
+    check_finite(encoder)
 
     config = keras.saving.serialize_keras_object(encoder)
     rebuilt = outside_strategy(lambda: _build(_in_float32(config)))

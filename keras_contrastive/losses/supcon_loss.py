@@ -9,8 +9,8 @@ from keras_contrastive.losses.contrastive_loss import (
     MASKED,
     ContrastiveLoss,
     check_equal,
-    check_temperature,
     check_shape,
+    check_temperature,
     unit_vectors,
 )
 

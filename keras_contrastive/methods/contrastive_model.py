@@ -44,6 +44,8 @@ class ContrastiveModel(ViewTrainer):
       well, near 0 after a collapse.
     - `probe_accuracy`: with `num_classes`, the online probe's share of right answers.
     - `learning_rate`: the optimizer's at the last step.
+    - `loss_scale`: in mixed_float16, the factor of the loss after the last step. A step
+      that it skips, because a gradient overflowed, counts nowhere.
     - `momentum`: with a target, how much of it stays in the last step, in [0, 1].
     - `knn_accuracy`: with `callbacks.KNNEvaluation`, that of the features.
     - `val_...`: the first three or four on `validation_data`, in inference mode.
@@ -239,13 +241,15 @@ class ContrastiveModel(ViewTrainer):
             gradients, applied = distribute.share_overflow(gradients)
         self.optimizer.apply(gradients, variables)
         logs = {"learning_rate": ops.convert_to_tensor(self.optimizer.learning_rate)}
+        if applied is not True:
+            logs["loss_scale"] = ops.convert_to_tensor(self.optimizer.dynamic_scale)
         if self.target is not None:
             moved = self.optimizer.iterations > step
             logs["momentum"] = self.momentum_update.update(self, step, moved)
         self.after_step(outputs, batch, applied)
         if self.probe is not None:
             self.probe.train(*_stacked(outputs["features"], batch.labels))
-        return {**self._record(loss, outputs, batch), **logs}
+        return {**self._record(loss, outputs, batch, applied), **logs}
 
     def test_step(self, data):
         """Loss and metrics in inference mode; no state changes."""
@@ -276,8 +280,11 @@ class ContrastiveModel(ViewTrainer):
         data_contract.check_batch(self, views, targets)
         return Batch(tuple(views), *split_targets(targets), step)
 
-    def _record(self, loss, outputs, batch) -> dict:
-        """Update the running means with values of the global batch."""
+    def _record(self, loss, outputs, batch, applied=True) -> dict:
+        """Update the running means with values of the global batch.
+
+        A step that loss scaling skips, and whose loss has overflowed, is left out.
+        """
         values = {**outputs, "loss": loss * distribute.num_replicas()}
         if self.returns_pair:
             pair = outputs["anchor"], outputs["positive"]
@@ -290,6 +297,10 @@ class ContrastiveModel(ViewTrainer):
         means = ops.stack([ops.cast(values[t.name], "float32") for t in trackers])
         means = distribute.all_reduce_mean(means)
         examples = ops.shape(outputs["features"][0])[0]
+        if applied is not True:
+            counts = ops.logical_or(applied, ops.isfinite(means[0]))
+            means = ops.where(counts, means, 0.0)
+            examples = ops.where(counts, examples, 0)
         for i, tracker in enumerate(trackers):
             tracker.update_state(means[i], sample_weight=examples)
         return {tracker.name: tracker.result() for tracker in trackers}

@@ -6,6 +6,8 @@ import keras
 import tensorflow as tf
 
 from keras_contrastive.callbacks.bind_schedules import BindSchedules
+from keras_contrastive.callbacks.checkpoint import Checkpoint
+from keras_contrastive.callbacks.finite_check import FiniteCheck
 from keras_contrastive.callbacks.momentum_update import MomentumUpdate
 from keras_contrastive.methods import checked_data
 
@@ -84,6 +86,10 @@ class ViewTrainer(keras.Model):
         and momentum are fitted to the number of steps. Only the values of a dataset's
         batch (NaN, the wrong range) can stop a training that has begun. Weights per
         example or class are refused.
+
+        Raises:
+            FloatingPointError: If the loss, or a weight at the end of an epoch, is NaN
+                or infinite. No callback sees such a state.
         """
         self._assert_compile_called("fit")
         global_batch = checked_data.batch_size_of(x, batch_size)
@@ -93,12 +99,19 @@ class ViewTrainer(keras.Model):
         bind = BindSchedules(x, global_batch, kwargs.get("initial_epoch", 0))
         if isinstance(callbacks, keras.callbacks.CallbackList):
             callbacks.append(bind)
+            check = FiniteCheck()
+            check.set_model(self)
+            callbacks.callbacks.insert(0, check)
         else:
-            callbacks = [*tf.nest.flatten(callbacks or []), bind]
+            callbacks = [FiniteCheck(), *tf.nest.flatten(callbacks or []), bind]
         try:
             return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
+        except FloatingPointError as error:
+            raise FloatingPointError(f"{error} {_standing(callbacks)}") from None
         except tf.errors.InvalidArgumentError as error:
             raise checked_data.readable(error) from None
+        finally:
+            self._initial_epoch = None  # set by callbacks, for this `fit` alone
 
     def evaluate(self, x=None, y=None, batch_size=None, **kwargs):
         """Return loss and metrics of a two-view dataset, as `keras.Model.evaluate`."""
@@ -195,6 +208,15 @@ class ViewTrainer(keras.Model):
         """Compile as the saved model was, with the optimizer's variables."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
+
+
+def _standing(callbacks) -> str:
+    """Return what is left of a run that ends with an error."""
+    callbacks = getattr(callbacks, "callbacks", callbacks)
+    checkpoints = [c for c in callbacks if isinstance(c, Checkpoint)]
+    if not checkpoints:
+        return "No state was saved: pass fit a kc.callbacks.Checkpoint to keep one."
+    return " ".join(checkpoint.standing() for checkpoint in checkpoints)
 
 
 def _optimizer(model, optimizer) -> keras.optimizers.Optimizer:

@@ -81,6 +81,16 @@ def test_a_run_goes_on_and_ends_as_a_preset(folder):
     assert "another --output" in other.stderr
 
 
+def test_a_run_that_diverges_ends_with_a_sentence(folder):
+    done = run(folder, "--learning_rate=1e12", "--epochs=9", "--output=diverged")
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert "of epoch" in last and "has diverged" in last and "learning rate" in last
+    assert "checkpoint.weights.h5" in last and "another --output" in last
+    left = {path.name for path in (folder / "diverged").iterdir()}
+    assert left <= {"run.json", "history.csv", "checkpoint.weights.h5"}
+
+
 def test_supervised_needs_the_number_of_classes(folder):
     done = run(folder, "--method=supervised")
     assert done.returncode != 0
