@@ -1,6 +1,10 @@
 """What every method asks of an encoder, checked once and said clearly."""
 
+import os
+import warnings
+
 import keras
+import tensorflow as tf
 
 
 def check_encoder(encoder) -> int:
@@ -82,3 +86,61 @@ def unsynchronized_batch_norms(model: keras.Model) -> list[str]:
         for layer in model._flatten_layers(include_self=False)
         if isinstance(layer, keras.layers.BatchNormalization) and not layer.synchronized
     ]
+
+
+def unsafe_convolutions(model: keras.Model) -> list[str]:
+    """Paths of the layers whose training on a CPU may corrupt memory.
+
+    The gradient that oneDNN computes for the kernel of a strided 1x1 convolution of
+    fewer than 16 channels in float32 writes behind its memory: the process dies with
+    "free(): invalid next size", at once, later or never. It depends on the size of
+    the images and of the batch; odd batches are the usual case. No other convolution
+    did, among some 3,000 shapes of all kinds. `encoders.resnet` builds none of these.
+
+    Args:
+        model: Any built model; nested models are searched too.
+
+    Returns:
+        The layers' paths, such as `"stage2_block1_shortcut_conv"`.
+
+    Example:
+    >>> unsafe_convolutions(keras_contrastive.encoders.resnet(depth=10, width=4))
+    []
+    """
+    kinds = (keras.layers.Conv2D, keras.layers.Conv2DTranspose)
+    return [
+        layer.path
+        for layer in model._flatten_layers(include_self=False)
+        if isinstance(layer, kinds)
+        and layer.kernel_size == (1, 1)
+        and max(layer.strides) > 1
+        and getattr(layer, "groups", 1) == 1
+        and layer.kernel.shape[-2] < 16
+        and layer.trainable
+        and layer.compute_dtype == "float32"
+    ]
+
+
+def warn_of_unsafe_convolutions(model: keras.Model) -> None:
+    """Warn if training `model` here may corrupt memory, see `unsafe_convolutions`.
+
+    Args:
+        model: The model that is about to be trained.
+    """
+    onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1").lower() not in ("0", "false")
+    if not onednn or tf.config.list_physical_devices("GPU"):
+        return
+    layers = unsafe_convolutions(model)
+    if layers:
+        warnings.warn(
+            f"Training {model.name!r} on a CPU may crash: oneDNN's gradient of a "
+            "strided 1x1 convolution of fewer than 16 channels corrupts memory at some "
+            f"sizes of image and batch. Received: {len(layers)} such layers, the first "
+            f"{layers[0]!r}. Put a keras.layers.AveragePooling2D(1, strides) and a "
+            "convolution of stride 1 in its place (the same function and weights); or "
+            "set the environment variable TF_ENABLE_ONEDNN_OPTS=0 before Python "
+            "starts. For an encoder that an older keras_contrastive.encoders.resnet "
+            "built, build it again with the same arguments and call "
+            "new.set_weights(old.get_weights()).",
+            stacklevel=3,
+        )

@@ -139,6 +139,11 @@ def _conv_norm(x, filters, kernel, stride, conv_name, norm_name, zero_gamma=Fals
     pad = kernel // 2
     if stride > 1 and pad:
         x = layers.ZeroPadding2D(pad, name=f"{conv_name}_pad")(x)
+    if stride > 1 and not pad:
+        # The same function as a strided convolution, whose gradient corrupts memory
+        # in oneDNN; see `encoder_checks.unsafe_convolutions`.
+        x = layers.AveragePooling2D(1, stride, name=f"{conv_name}_pool")(x)
+        stride = 1
     x = layers.Conv2D(
         filters,
         kernel,

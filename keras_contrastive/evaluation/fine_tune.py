@@ -2,7 +2,10 @@
 
 import keras
 
-from keras_contrastive.encoder_checks import check_encoder
+from keras_contrastive.encoder_checks import (
+    check_encoder,
+    warn_of_unsafe_convolutions,
+)
 from keras_contrastive.layers.classification_head import ClassificationHead
 
 
@@ -78,5 +81,6 @@ def behind_encoder(encoder, head, trainable: bool = True) -> keras.Model:
     copy = keras.models.clone_model(encoder)
     copy.set_weights(encoder.get_weights())
     copy.trainable = trainable
+    warn_of_unsafe_convolutions(copy)
     images = keras.Input(encoder.inputs[0].shape[1:], name="images")
     return keras.Model(images, head(copy(images)), name=f"{encoder.name}_classifier")

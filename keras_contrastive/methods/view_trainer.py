@@ -9,6 +9,7 @@ from keras_contrastive.callbacks.bind_schedules import BindSchedules
 from keras_contrastive.callbacks.checkpoint import Checkpoint
 from keras_contrastive.callbacks.finite_check import FiniteCheck
 from keras_contrastive.callbacks.momentum_update import MomentumUpdate
+from keras_contrastive.encoder_checks import warn_of_unsafe_convolutions
 from keras_contrastive.methods import checked_data
 
 
@@ -92,6 +93,7 @@ class ViewTrainer(keras.Model):
                 or infinite. No callback sees such a state.
         """
         self._assert_compile_called("fit")
+        warn_of_unsafe_convolutions(self.encoder)
         global_batch = checked_data.batch_size_of(x, batch_size)
         x = checked_data.checked(self, x, y, batch_size, training=True)
         if isinstance(x, tf.data.Dataset):
