@@ -11,6 +11,7 @@ from keras_contrastive.evaluation.fine_tuning import FineTuning
 from keras_contrastive.evaluation.geometry import alignment, effective_rank, uniformity
 from keras_contrastive.evaluation.knn import knn_accuracy
 from keras_contrastive.evaluation.linear_probe import linear_probe
+from keras_contrastive.evaluation.split_by_class import split_by_class
 
 __all__ = [
     "EvaluationResult",
@@ -25,5 +26,6 @@ __all__ = [
     "few_label_evaluation",
     "knn_accuracy",
     "linear_probe",
+    "split_by_class",
     "uniformity",
 ]

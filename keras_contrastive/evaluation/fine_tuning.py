@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras_contrastive.data.array_checks import checked_images, checked_labels
 from keras_contrastive.evaluation.features import extract_features
 from keras_contrastive.evaluation.fine_tune import build_classifier
+from keras_contrastive.evaluation.split_by_class import split_by_class
 from keras_contrastive.layers import RandomResizedCrop
 from keras_contrastive.layers.random_augmentation import RandomAugmentation, describe
 
@@ -165,17 +166,10 @@ class FineTuning:
         """
         images, labels = check_labelled_images(images, labels, "train")
         rates = sorted(self.learning_rates)
-        classes, sizes = np.unique(labels, return_counts=True)
+        sizes = np.unique(labels, return_counts=True)[1]
         if len(rates) == 1 or sizes.min() < 2:
             return rates[len(rates) // 2]
-        order = np.random.default_rng(seed).permutation(len(labels))
-        held_out = np.concatenate(
-            [
-                order[labels[order] == label][: max(1, size // 5)]
-                for label, size in zip(classes, sizes, strict=True)
-            ]
-        )
-        kept = np.setdiff1d(np.arange(len(labels)), held_out)
+        kept, held_out = split_by_class(labels, seed=seed)
         scores = []
         for rate in rates:
             model = self.fit(
