@@ -6,7 +6,10 @@
 
 Every random number is drawn for each image by itself. All policies work on images
 with three channels and with one; with one channel the operations that need colour
-(saturation, hue, gray) are left out. `size` is the side of the views, or
+(saturation, hue, gray) are left out. Other numbers of channels, such as those of
+multispectral images, work in `evaluation` and in policies of your own without colour:
+`kc.layers.Views([[kc.layers.RandomResizedCrop(32)]] * 2)`; crops and flips, blur and
+solarisation treat every channel alike. `size` is the side of the views, or
 `(height, width)`; an operation with probability 0 does not appear in the policy.
 Write one of your own with `kc.layers.Views`.
 """

@@ -48,6 +48,14 @@ def check_encoder(encoder) -> int:
             f"{len(outputs)} output(s). Make a keras.Model of the one output to use."
         )
     shape = tuple(outputs[0].shape)
+    if len(shape) == 3:
+        raise ValueError(
+            "`encoder` must return features of shape (batch, dim), not one vector for "
+            "each token. Pool them with keras_contrastive.encoders.from_application("
+            "model, pooling='class_token') if the first token is a class token, else "
+            "with pooling='mean'. "
+            f"Received: encoder={encoder.name!r} with output shape {shape}."
+        )
     if len(shape) != 2:
         raise ValueError(
             "`encoder` must return features of shape (batch, dim). Add a "

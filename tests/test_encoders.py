@@ -2,8 +2,10 @@ import keras
 import numpy as np
 import pytest
 
+import keras_contrastive as kc
 from keras_contrastive.encoder_checks import check_encoder, unsynchronized_batch_norms
 from keras_contrastive.encoders import from_application, resnet
+from keras_contrastive.zoo import encoder_config
 
 
 def images(n=2, size=32, channels=3):
@@ -260,7 +262,8 @@ def test_application_is_saved_and_loaded(tmp_path):
 def test_other_models_and_own_preprocessing():
     model = small_cnn()
     x = images(size=8)
-    plain = from_application(model)
+    with pytest.warns(UserWarning, match="gets its pixels in .0, 255.: 'cnn'"):
+        plain = from_application(model)
     np.testing.assert_allclose(
         plain(x), np.mean(model(x.astype("float32")), axis=(1, 2)), rtol=1e-5
     )
@@ -269,7 +272,8 @@ def test_other_models_and_own_preprocessing():
         scaled(x), np.mean(model(x / 255.0), axis=(1, 2)), rtol=1e-4, atol=1e-6
     )
     flat = small_cnn(keras.layers.Flatten())
-    assert from_application(flat).output_shape == (None, 6 * 6 * 4)
+    identity = keras.layers.Identity()  # no warning
+    assert from_application(flat, identity).output_shape == (None, 6 * 6 * 4)
 
 
 def test_a_model_that_scales_by_itself_is_not_scaled_twice():
@@ -325,4 +329,82 @@ def test_check_encoder_refuses():
 def test_unsynchronized_batch_norms_are_listed():
     assert unsynchronized_batch_norms(resnet(10, 4)) == []
     model = small_cnn(keras.layers.BatchNormalization(name="norm"))
-    assert unsynchronized_batch_norms(from_application(model)) == ["cnn/norm"]
+    encoder = from_application(model, keras.layers.Identity())
+    assert unsynchronized_batch_norms(encoder) == ["cnn/norm"]
+
+
+def transformer():
+    """Tokens of 8 x 8 images, the first one standing for the class."""
+    x = keras.Input((8, 8, 3))
+    tokens = keras.layers.Conv2D(6, 4, 4)(x)
+    tokens = keras.layers.Reshape((4, 6))(tokens)
+    tokens = keras.layers.ZeroPadding1D((1, 0))(tokens)
+    tokens = keras.layers.MultiHeadAttention(2, 3)(tokens, tokens)
+    return keras.Model(x, keras.layers.Dense(6)(tokens), name="vit")
+
+
+@pytest.mark.parametrize("pooling", ["mean", "class_token"])
+def test_tokens_are_pooled(tmp_path, pooling):
+    model = transformer()
+    encoder = from_application(model, keras.layers.Rescaling(1 / 255), pooling=pooling)
+    x = images(size=8)
+    tokens = model(x / 255.0).numpy()
+    expected = tokens.mean(1) if pooling == "mean" else tokens[:, 0]
+    np.testing.assert_allclose(encoder(x), expected, rtol=1e-5, atol=1e-6)
+    assert check_encoder(encoder) == 6
+    encoder.save(tmp_path / "encoder.keras")
+    loaded = keras.models.load_model(tmp_path / "encoder.keras")
+    np.testing.assert_array_equal(loaded(x), encoder(x))
+    again = encoder_config.from_config(encoder_config.to_config(encoder))
+    again.set_weights(encoder.get_weights())
+    np.testing.assert_array_equal(again(x), encoder(x))
+
+
+def test_pooling_must_fit_the_output():
+    identity = keras.layers.Identity()
+    with pytest.raises(ValueError, match=r"'mean' or 'class_token' .*\(None, 5, 6\)"):
+        from_application(transformer(), identity)
+    with pytest.raises(ValueError, match="None or 'mean' .*pooling='class_token'"):
+        from_application(small_cnn(), identity, pooling="class_token")
+    with pytest.raises(ValueError, match="for each token.*pooling='class_token'"):
+        check_encoder(transformer())
+
+
+def test_other_numbers_of_channels():
+    channels = 13
+    x = images(size=16, channels=channels)
+    encoder = resnet(10, 4, input_shape=(16, 16, channels))
+    crops = [kc.layers.RandomResizedCrop(16), kc.layers.RandomGaussianBlur()]
+    crops.append(kc.layers.RandomSolarize())
+    views = kc.data.views_from_arrays(
+        x, augmentation=kc.layers.Views([crops] * 2), batch_size=2
+    )
+    model = kc.SimCLR(encoder)
+    model.compile(keras.optimizers.SGD(0.1))
+    model.fit(views, verbose=0)
+    assert kc.evaluation.extract_features(encoder, x).shape == (2, 32)
+    assert kc.augmentations.evaluation(8)(x).shape == (2, 8, 8, channels)
+    with pytest.raises(ValueError, match="need a policy without colour.*RandomResized"):
+        kc.augmentations.simclr(16)(x)
+
+
+def test_an_application_of_13_channels_needs_its_preprocessing():
+    model = APPLICATIONS.MobileNetV2(
+        include_top=False, weights=None, input_shape=(32, 32, 13), alpha=0.35
+    )
+    assert from_application(model).input_shape == (None, 32, 32, 13)
+    inputs = keras.Input((8, 8, 13))
+    caffe = keras.Model(inputs, keras.layers.Conv2D(4, 3)(inputs), name="resnet50")
+    with pytest.raises(ValueError, match="3 channels .RGB.*'resnet50' with 13"):
+        from_application(caffe)
+    assert from_application(caffe, keras.layers.Rescaling(1 / 255))
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "int32", "float32"])
+def test_sixteen_bits_are_divided_by_257(dtype):
+    x = (images().astype(dtype)) * np.array(257, dtype)
+    with pytest.raises(ValueError, match="Divide images of 16 bits by 257, as float32"):
+        kc.data.views_from_arrays(x, augmentation=None)
+    x = x.astype("float32") / 257
+    np.testing.assert_array_equal(x, images())
+    kc.data.views_from_arrays(x, augmentation=None, batch_size=2)

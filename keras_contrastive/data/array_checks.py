@@ -79,7 +79,12 @@ def check_limits(name: str, low: float, high: float, is_float: bool, remedy: str
     if low < 0 or high > 255:
         raise ValueError(
             f"{name} must be in [0, 255]. Received: values in [{low:g}, {high:g}]. "
-            "Undo the normalisation: scaling is a layer inside the encoder."
+            + (
+                "Undo the normalisation: scaling is a layer inside the encoder."
+                if low < 0
+                else "Divide images of 16 bits by 257, as float32 (65535 becomes 255); "
+                "of any other depth, by its largest possible value / 255."
+            )
         )
     if is_float and 0 < high <= 1:
         raise ValueError(

@@ -172,6 +172,9 @@ def check_channels(images, layer_name: str) -> int:
         raise ValueError(
             f"{layer_name} works on images with 1 channel or 3 (RGB), in a known "
             f"shape. Received: images of shape {tuple(images.shape)}. Drop an alpha "
-            "channel with images[..., :3], or fix the shape with `tf.ensure_shape`."
+            "channel with images[..., :3], or fix the shape with `tf.ensure_shape`. "
+            "Multispectral images need a policy without colour, such as "
+            "kc.layers.Views([[kc.layers.RandomResizedCrop(32)]] * 2); blur and "
+            "solarisation take any number of channels too."
         )
     return channels
