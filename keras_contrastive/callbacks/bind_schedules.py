@@ -14,11 +14,13 @@ class BindSchedules(keras.callbacks.Callback):
     schedules follow, gets the number of optimizer iterations. Both begin with epoch 0
     of this `fit`: a second `fit` runs a whole schedule again, and one with
     `initial_epoch > 0`, or with a `Checkpoint` that found a file, goes on where it was,
-    with the dataset at that epoch.
+    with the dataset at that epoch. A schedule that was bound by its owner, with
+    `WarmupCosine.bind`, is left alone.
 
     Args:
         dataset: What `fit` trains on.
-        batch_size: Global batch size, or None if unknown.
+        batch_size: Global batch size, or None if only the first batch knows it:
+            `bind_learning_rate` is then called with it.
         initial_epoch: As given to `fit`.
     """
 
@@ -34,32 +36,54 @@ class BindSchedules(keras.callbacks.Callback):
         done = getattr(self.model, "_initial_epoch", None) or self.initial_epoch
         if done > 0:
             set_epoch(self.dataset, done)
-        epochs, steps = self.params["epochs"], self.params["steps"]
-        optimizer = self.model.optimizer  # float16: a LossScaleOptimizer around it
-        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-        self._bind_learning_rate(optimizer, epochs, steps, done)
-        self._bind_clock(optimizer, epochs, steps, done)
-
-    def _bind_learning_rate(self, optimizer, epochs, steps, done):
-        schedule = optimizer._learning_rate
-        if not isinstance(schedule, WarmupCosine):
-            return
-        if steps is None or self.batch_size is None:
+        self._done = done
+        self._steps = self._steps_per_epoch()
+        if self._steps is None and self._binds_learning_rate():
             raise ValueError(
-                "The learning rate of a recipe depends on the batch size and the "
-                "number of steps. Received: a dataset of "
-                f"batch size {self.batch_size or 'unknown'} and "
-                f"{steps or 'unknown'} steps. Use batch(size, drop_remainder=True) and "
-                "give `steps_per_epoch`, or compile with an optimizer of your own."
+                "The learning rate of a recipe ends with training, so it needs the "
+                "number of steps. Received: data of unknown length. Give "
+                "`steps_per_epoch`, or compile with an optimizer of your own."
             )
+        if self.batch_size is not None:
+            self.bind_learning_rate(self.batch_size)
+        self._bind_clock(done)
+
+    def _steps_per_epoch(self) -> int | None:
+        steps = self.params["steps"]
+        if type(self.dataset).__name__ == "DistributedDatasetsFromFunction":
+            # Keras counts its elements, of which every replica of a worker takes one.
+            if steps is not None and steps == self.dataset.cardinality:
+                steps //= len(self.model.distribute_strategy.extended.worker_devices)
+        return steps
+
+    def _optimizer(self):
+        optimizer = self.model.optimizer  # float16: a LossScaleOptimizer around it
+        return getattr(optimizer, "inner_optimizer", optimizer)
+
+    def _binds_learning_rate(self) -> bool:
+        schedule = self._optimizer()._learning_rate
+        return isinstance(schedule, WarmupCosine) and (
+            schedule.bound_by_fit or not schedule.bound
+        )
+
+    def bind_learning_rate(self, batch_size: int) -> None:
+        """Bind a schedule that waits for it to this global batch size."""
+        if not self._binds_learning_rate():
+            return
+        optimizer, steps = self._optimizer(), self._steps
+        schedule = optimizer._learning_rate
         # The schedule counts batches, accumulated ones too, as Keras does.
-        first_step = _as_int(optimizer._iterations) - done * steps
-        bound = schedule.bind(self.batch_size, steps, max(epochs, 1), first_step)
+        first_step = _as_int(optimizer._iterations) - self._done * steps
+        epochs = max(self.params["epochs"], 1)
+        bound = schedule.bind(batch_size, steps, epochs, first_step)
+        bound.bound_by_fit = True
         if bound.get_config() != schedule.get_config():
             optimizer.learning_rate = bound
             self.model.make_train_function(force=True)
 
-    def _bind_clock(self, optimizer, epochs, steps, done):
+    def _bind_clock(self, done):
+        optimizer, steps = self._optimizer(), self._steps
+        epochs = self.params["epochs"]
         rule, clock = self.model.momentum_update, self.model.clock
         if steps is None:
             clock.total_steps.assign(0)

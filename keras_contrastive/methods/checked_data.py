@@ -6,9 +6,11 @@ appended to a dataset. The map runs on the host, batch by batch, so that XLA can
 it and no batch is consumed to look.
 """
 
+import itertools
 import re
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_contrastive.methods import data_contract
@@ -22,8 +24,13 @@ _NAN = (
     "division by zero in your preprocessing, and drop such images."
 )
 _RANGE = (
-    "expected images in [0, 255]; received a batch of floats whose maximum is <= 1. "
-    "Multiply by 255: scaling is a layer inside the encoder."
+    "expected images in [0, 255]; received negative pixels or pixels above 255. Undo a "
+    "standardisation: scaling is a layer inside the encoder. Clip what resizing "
+    "overshoots."
+)
+_SCALED = (
+    "expected images in [0, 255]; received floats whose maximum is <= 1. Multiply by "
+    "255: scaling is a layer inside the encoder."
 )
 _UNLABELLED = (
     "expected a class id >= 0 for every example; received -1 (unlabelled). Filter "
@@ -56,9 +63,12 @@ def batch_size_of(x, batch_size) -> int | None:
     if isinstance(x, tf.data.Dataset):
         views = keras.utils.unpack_x_y_sample_weight(x.element_spec)[0]
         return tf.nest.flatten(views)[0].shape[0]
-    if isinstance(x, (tuple, list)) or hasattr(x, "shape"):
-        return batch_size or 32  # Keras's default for arrays
-    return None
+    return batch_size or 32 if is_arrays(x) else None  # Keras's default for arrays
+
+
+def is_arrays(x) -> bool:
+    """Whether `x` is arrays, and no source that yields batches."""
+    return isinstance(x, (tuple, list)) or hasattr(x, "shape")
 
 
 def checked(model, x, y, batch_size, training: bool):
@@ -74,25 +84,27 @@ def checked(model, x, y, batch_size, training: bool):
     Returns:
         A dataset that raises on bad values when they come, or `x`.
     """
-    sizes = {batch_size_of(x, batch_size)}
+    size = batch_size_of(x, batch_size)
     is_dataset = isinstance(x, tf.data.Dataset)
+    sizes = {size}
     if is_dataset:
         views, labels, weights = keras.utils.unpack_x_y_sample_weight(x.element_spec)
         _check_structure(model, views, labels, weights)
     elif isinstance(x, (tuple, list)) and all(hasattr(view, "shape") for view in x):
         _check_structure(model, *_piece(x, y, slice(0, 2)))
         _check_arrays(model, x, y)
-        count, size = len(x[0]), min(len(x[0]), *sizes)
+        count, size = len(x[0]), min(len(x[0]), size)
         sizes = {size, count % size or size}  # the last batch may be shorter
-    if training:
+    if training and (is_dataset or size is not None):
         _check_batch_sizes(model, sizes)
     if not is_dataset:
         return x
+    brightness = _Brightness()
 
     def check(*element):
         views, labels, _ = keras.utils.unpack_x_y_sample_weight(element)
         views = tf.nest.flatten(views)
-        required = list(_required(model, views, labels))
+        required = list(_required(model, views, labels, brightness))
         if training:
             required.append((tf.shape(views[0])[0] != 1, _ONE))
         asserted = [
@@ -104,6 +116,37 @@ def checked(model, x, y, batch_size, training: bool):
 
     # Keras distributes a dataset by its options; a map keeps them.
     return x.map(check)
+
+
+def check_first_batch(model, batch) -> int:
+    """Check the first batch of a run whose batch size only its data knows.
+
+    Args:
+        model: The `ContrastiveModel` that is about to train on it.
+        batch: What the iterator of `fit` yields; under `tf.distribute` its parts.
+
+    Returns:
+        The global batch size.
+    """
+    strategy = model.distribute_strategy
+    leaves = [  # Keras has an Optional for None in a generator
+        itertools.repeat(None)
+        if leaf is None or isinstance(leaf, tf.experimental.Optional)
+        else strategy.experimental_local_results(leaf)
+        for leaf in tf.nest.flatten(batch)
+    ]
+    counts = []
+    for part in zip(*leaves, strict=False):
+        part = tf.nest.pack_sequence_as(batch, part)
+        views, labels, weights = keras.utils.unpack_x_y_sample_weight(part)
+        _check_structure(model, views, labels, weights)
+        views = tf.nest.flatten(views)
+        counts.append(int(tf.shape(views[0])[0]))
+        _raise_first(_required(model, views, labels, _Brightness()))
+    replicas = strategy.num_replicas_in_sync
+    total = sum(counts) * replicas // len(counts)  # other workers have as many
+    _check_batch_sizes(model, {total} if len(set(counts)) == 1 else {sum(counts)})
+    return total
 
 
 def readable(error: tf.errors.OpError) -> Exception:
@@ -142,11 +185,16 @@ def _check_batch_sizes(model, sizes) -> None:
 
 def _check_arrays(model, views, labels) -> None:
     """Raise a ValueError for bad values in arrays."""
+    brightness = _Brightness()
     for start in range(0, len(views[0]), _PIECE):
         piece = _piece(views, labels, slice(start, start + _PIECE))
-        for condition, sentence in _required(model, *piece):
-            if not condition:
-                raise ValueError(sentence)
+        _raise_first(_required(model, *piece, brightness))
+
+
+def _raise_first(required) -> None:
+    for condition, sentence in required:
+        if not condition:
+            raise ValueError(sentence)
 
 
 def _piece(views, labels, rows):
@@ -157,13 +205,47 @@ def _piece(views, labels, rows):
     )
 
 
-def _required(model, views, targets):
+class _Brightness:
+    """Whether a float above 1 was ever seen: one dark batch then says nothing.
+
+    A Python value, as in `data.epochs`: it has to outlive the iterator of an epoch.
+    """
+
+    def __init__(self):
+        self.above_one = False
+
+    def __call__(self, maximum):
+        """Take note of a batch's maximum; return whether one above 1 was seen."""
+
+        def note(value):
+            self.above_one |= bool(value > 1)
+            return np.bool_(self.above_one)
+
+        return tf.numpy_function(note, [maximum], tf.bool)
+
+
+def _required(model, views, targets, brightness):
     """Yield what must hold for the values of a batch, each with its sentence."""
     labels, ids = split_targets(targets)
     for view in views:
+        if view.dtype == tf.uint8 or view.dtype == tf.bool:
+            continue
+        low, high = (
+            tf.cast(reduce(view), "float32")
+            for reduce in (tf.reduce_min, tf.reduce_max)
+        )
+        finite = True
         if view.dtype.is_floating:
-            yield tf.math.is_finite(tf.reduce_sum(tf.cast(view, "float32"))), _NAN
-            yield tf.reduce_max(view) > 1, _RANGE
+            finite = tf.math.is_finite(tf.reduce_sum(tf.cast(view, "float32")))
+            yield finite, _NAN
+            # Whole values, black above all, are dark images and no scaled ones.
+            scaled = tf.logical_and(
+                tf.logical_not(brightness(high)),
+                tf.reduce_any(view != tf.round(view)),
+            )
+            yield tf.logical_or(low <= -0.5, tf.logical_not(scaled)), _SCALED
+        inside = tf.logical_and(low > -0.5, high < 255.5)  # but for rounding
+        yield tf.logical_or(tf.logical_not(finite), inside), _RANGE
     if model.needs.labels:
         yield tf.reduce_all(labels >= 0), _UNLABELLED
     if model.num_classes:

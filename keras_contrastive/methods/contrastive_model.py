@@ -228,6 +228,13 @@ class ContrastiveModel(ViewTrainer):
 
     def train_step(self, data):
         """One step: views, loss, gradients, optimizer, target, queue, probe."""
+        # Keras finds the end of data of unknown length by a step that has none. What
+        # needs no data, such as a counter, would move in it.
+        waits = [t for t in tf.nest.flatten(data) if t is not None]
+        with tf.control_dependencies(waits):
+            return self._train_step(data)
+
+    def _train_step(self, data):
         step = ops.convert_to_tensor(self.optimizer.iterations) + 0
         batch = self._unpack(data, step)
         with tf.GradientTape() as tape:

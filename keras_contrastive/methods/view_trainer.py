@@ -11,6 +11,7 @@ from keras_contrastive.callbacks.finite_check import FiniteCheck
 from keras_contrastive.callbacks.momentum_update import MomentumUpdate
 from keras_contrastive.encoder_checks import warn_of_unsafe_convolutions
 from keras_contrastive.methods import checked_data
+from keras_contrastive.methods.first_batch import FirstBatch
 
 
 class ViewTrainer(keras.Model):
@@ -84,9 +85,11 @@ class ViewTrainer(keras.Model):
         """Train on a two-view dataset; arguments and result as in `keras.Model.fit`.
 
         Before the first step the data is checked, and the schedules of learning rate
-        and momentum are fitted to the number of steps. Only the values of a dataset's
-        batch (NaN, the wrong range) can stop a training that has begun. Weights per
-        example or class are refused.
+        and momentum are fitted to the number of steps. Where only the data knows its
+        batch size (generators, `keras.utils.PyDataset`, unknown batch axes, distributed
+        datasets), the first batch tells it; data without an end needs
+        `steps_per_epoch`. Only the values of a dataset's batch (NaN, the wrong range)
+        can stop a training that has begun. Weights per example or class are refused.
 
         Raises:
             FloatingPointError: If the loss, or a weight at the end of an epoch, is NaN
@@ -96,16 +99,18 @@ class ViewTrainer(keras.Model):
         warn_of_unsafe_convolutions(self.encoder)
         global_batch = checked_data.batch_size_of(x, batch_size)
         x = checked_data.checked(self, x, y, batch_size, training=True)
-        if isinstance(x, tf.data.Dataset):
+        if not (checked_data.is_arrays(x) or isinstance(x, keras.utils.PyDataset)):
             kwargs.setdefault("shuffle", False)  # a dataset shuffles itself
         bind = BindSchedules(x, global_batch, kwargs.get("initial_epoch", 0))
+        own = [bind] if global_batch else [bind, FirstBatch(bind)]
         if isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks.append(bind)
+            for callback in own:
+                callbacks.append(callback)
             check = FiniteCheck()
             check.set_model(self)
             callbacks.callbacks.insert(0, check)
         else:
-            callbacks = [FiniteCheck(), *tf.nest.flatten(callbacks or []), bind]
+            callbacks = [FiniteCheck(), *tf.nest.flatten(callbacks or []), *own]
         try:
             return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
         except FloatingPointError as error:
@@ -114,6 +119,8 @@ class ViewTrainer(keras.Model):
             raise checked_data.readable(error) from None
         finally:
             self._initial_epoch = None  # set by callbacks, for this `fit` alone
+            if isinstance(own[-1], FirstBatch):
+                own[-1].stand_aside()
 
     def evaluate(self, x=None, y=None, batch_size=None, **kwargs):
         """Return loss and metrics of a two-view dataset, as `keras.Model.evaluate`."""

@@ -55,6 +55,9 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
 
     The value is float32, accurate to 1e-6 of itself in every step.
 
+    `ContrastiveModel.fit` binds a schedule that is unbound, or that an earlier `fit`
+    has bound. One that you bind yourself stays as it is.
+
     Args:
         base_learning_rate: Float >= 0, the peak for `reference_batch` images.
         warmup_epochs: Number >= 0, may be fractional. Defaults to 10.
@@ -114,6 +117,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         self.final = float(final)
         self.warmup_limit = float(warmup_limit)
         self._run = None
+        self.bound_by_fit = False
 
     @property
     def bound(self) -> bool:
@@ -186,6 +190,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
             "final": self.final,
             "warmup_limit": self.warmup_limit,
             "run": None if self._run is None else dict(self._run),
+            "bound_by_fit": self.bound_by_fit,
         }
 
     @classmethod
@@ -193,10 +198,14 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         """Rebuild the schedule, bound if it was, from `get_config()`."""
         config = dict(config)
         run = config.pop("run", None)
+        by_fit = config.pop("bound_by_fit", True)  # as all in older files
         if not callable(config["scaling"]):
             config["scaling"] = keras.saving.deserialize_keras_object(config["scaling"])
         schedule = cls(**config)
-        return schedule.bind(**run) if run else schedule
+        if run:
+            schedule = schedule.bind(**run)
+            schedule.bound_by_fit = by_fit
+        return schedule
 
 
 def _check_at_least(name, value, smallest):
