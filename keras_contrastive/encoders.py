@@ -219,7 +219,7 @@ def from_application(
         x = _application_preprocessing(inputs, model)
     else:
         x = preprocessing(inputs)
-    x = model(x)
+    [x] = keras.tree.flatten(model(x))  # a model may return a list of one
     if len(x.shape) == 4:
         x = layers.GlobalAveragePooling2D(dtype="float32", name="features")(x)
     elif pooling == "mean":

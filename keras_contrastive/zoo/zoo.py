@@ -7,6 +7,7 @@ import keras
 from keras_contrastive.export.description import sha256 as digest
 from keras_contrastive.zoo import registry, sources
 from keras_contrastive.zoo.card import table as table_of
+from keras_contrastive.zoo.input_shape import with_input_shape
 from keras_contrastive.zoo.preset import load_encoder
 from keras_contrastive.zoo.preset_files import METADATA, METRICS, read_json
 
@@ -29,6 +30,7 @@ def from_preset(
     preset: str | os.PathLike,
     cache_dir: str | os.PathLike | None = None,
     sha256: str | None = None,
+    input_shape: tuple[int | None, int | None, int] | None = None,
 ) -> keras.Model:
     """Load a pre-trained encoder.
 
@@ -46,6 +48,14 @@ def from_preset(
             `KERAS_CONTRASTIVE_CACHE`, else `~/.keras/keras_contrastive`.
         sha256: That of the preset's `metadata.json`, as `describe` gives it; it pins
             every file.
+        input_shape: `(height, width, channels)` of your images, where the encoder is
+            to take others than those of the preset. Any size (height and width may be
+            None), if the network is of convolutions and global pooling, as all that
+            ship are; its features are best near the size of its training. Channels
+            are 1 or 3: the first convolution is summed or spread, so that a gray
+            image has the same features with 1 channel as with 3 equal ones, and a
+            colour image, given to what was trained on gray, those of its luminance.
+            By default the preset's.
 
     Returns:
         A functional `keras.Model` from images `(batch, height, width, channels)` in
@@ -53,15 +63,21 @@ def from_preset(
 
     Raises:
         ValueError: An unknown name (near matches are named), a damaged or changed
-            file, another format version, layers that could run code.
+            file, another format version, layers that could run code; an
+            `input_shape` that the network does not allow.
         FileNotFoundError: A file of the preset is missing.
         OSError: A download failed.
 
     Example:
     >>> path = kc.save_to_preset(kc.encoders.resnet(depth=10, width=4), "runs/birds")
     >>> encoder = kc.from_preset("runs/birds")
+    >>> kc.from_preset("runs/birds", input_shape=(96, 96, 1)).input_shape
+    (None, 96, 96, 1)
     """
-    return load_encoder(sources.locate(preset, cache_dir, sha256))
+    encoder = load_encoder(sources.locate(preset, cache_dir, sha256))
+    if input_shape is not None:
+        encoder = with_input_shape(encoder, input_shape)
+    return encoder
 
 
 def describe(
