@@ -5,6 +5,8 @@ import pathlib
 
 import numpy as np
 
+from keras_contrastive.files import write_json
+
 
 @dataclasses.dataclass(frozen=True)
 class FewLabelResult:
@@ -89,9 +91,6 @@ class FewLabelResult:
         Returns:
             The path.
         """
-        # Here, as the export package imports the evaluation package.
-        from keras_contrastive.export.description import write_json
-
         write_json(path, self.to_dict())
         return pathlib.Path(path)
 

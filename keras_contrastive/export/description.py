@@ -1,33 +1,9 @@
 """What an export says about itself: manifest.json and, for people, model_card.md."""
 
 import datetime
-import hashlib
-import json
-import os
-import pathlib
-import platform
-from importlib import metadata as installed
 
 from keras_contrastive.export.output import class_names, kind, output_name
-
-_PACKAGES = ("keras-contrastive", "keras", "tensorflow", "numpy")
-
-
-def sha256(path) -> str:
-    """Return the SHA-256 of a file as hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def package_versions(*more: str) -> dict[str, str]:
-    """Return the versions of Python and of the packages an export depends on."""
-    versions = {"python": platform.python_version()}
-    for package in (*_PACKAGES, *more):
-        try:
-            versions[package] = installed.version(package)
-        except installed.PackageNotFoundError:
-            versions[package] = "not installed"
-    return versions
+from keras_contrastive.files import package_versions, sha256, write_bytes, write_json
 
 
 def input_and_output(encoder, size) -> dict:
@@ -53,24 +29,6 @@ def input_and_output(encoder, size) -> dict:
         **about,
         "parameters": encoder.count_params(),
     }
-
-
-def write_json(path, content) -> None:
-    """Write JSON by a temporary sibling, so that a reader never sees half of it."""
-    path = pathlib.Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(content, indent=2, default=_jsonable) + "\n")
-    os.replace(temporary, path)
-
-
-def _jsonable(value):
-    """NumPy numbers and arrays, paths: what metrics tend to hold."""
-    for convert in ("item", "tolist"):
-        try:
-            return getattr(value, convert)()
-        except (AttributeError, ValueError):
-            continue
-    return str(value)
 
 
 def write_description(
@@ -115,7 +73,7 @@ def write_description(
         "warm_up_requests": warmed_up,
         "versions": package_versions(),
     }
-    (folder / "model_card.md").write_text(_card(manifest))
+    write_bytes(folder / "model_card.md", _card(manifest).encode())
     files = sorted(x for x in folder.rglob("*") if x.is_file())
     manifest["files"] = {
         x.relative_to(folder).as_posix(): {

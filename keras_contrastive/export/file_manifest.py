@@ -4,7 +4,7 @@ import datetime
 import json
 import pathlib
 
-from keras_contrastive.export.description import package_versions, sha256, write_json
+from keras_contrastive.files import locked, package_versions, sha256, write_json
 
 
 def describe_file(path, about: dict, *packages: str) -> None:
@@ -17,15 +17,16 @@ def describe_file(path, about: dict, *packages: str) -> None:
     """
     path = pathlib.Path(path)
     manifest_path = path.parent / "manifest.json"
-    manifest = {}
-    if manifest_path.exists():
-        manifest = json.loads(manifest_path.read_text())
-    now = datetime.datetime.now(datetime.UTC)
-    manifest.setdefault("artefacts", {})[path.name] = {
+    entry = {
         **about,
-        "created": now.isoformat(timespec="seconds"),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "sha256": sha256(path),
         "bytes": path.stat().st_size,
         "versions": package_versions(*packages),
     }
-    write_json(manifest_path, manifest)
+    with locked(path.parent):  # another process may be adding another file
+        manifest = {}
+        if manifest_path.exists():
+            manifest = json.loads(manifest_path.read_text())
+        manifest.setdefault("artefacts", {})[path.name] = entry
+        write_json(manifest_path, manifest)

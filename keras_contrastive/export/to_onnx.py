@@ -1,10 +1,11 @@
 """Encoder to ONNX, where its packages are installed."""
 
-import os
 import pathlib
+import tempfile
 
 import keras
 
+from keras_contrastive import files
 from keras_contrastive.export import clean_process, parity, reference
 from keras_contrastive.export.description import input_and_output
 from keras_contrastive.export.file_manifest import describe_file
@@ -66,15 +67,18 @@ def to_onnx(encoder: keras.Model, path, images=None) -> pathlib.Path:
     if target.suffix != ".onnx":
         target = target / f"{encoder.name}.onnx"
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{os.getpid()}-{target.name}")
-    try:
-        outside_strategy(
-            lambda: encoder.export(str(temporary), format="onnx", verbose=False)
-        )
-        model = onnx.load(temporary)
-        _rename(model.graph, output_name(encoder))
-        onnx.checker.check_model(model)
-        onnx.save(model, temporary)
+    with tempfile.TemporaryDirectory() as folder:
+        file = f"{folder}/encoder.onnx"
+        outside_strategy(lambda: encoder.export(file, format="onnx", verbose=False))
+        model = onnx.load(file)
+    _rename(model.graph, output_name(encoder))
+    onnx.checker.check_model(model)
+    content = model.SerializeToString()
+    with (
+        files.full_disk(target, len(content)),
+        files.temporary_file(target) as temporary,
+    ):
+        temporary.write_bytes(content)
         outputs, facts = clean_process.run("onnx", temporary, images)
         differences = parity.compare(expected, outputs["features"])
         failures = parity.file_failures("onnx", differences)
@@ -83,9 +87,6 @@ def to_onnx(encoder: keras.Model, path, images=None) -> pathlib.Path:
                 f"The ONNX file does not give the {kind(encoder)}'s "
                 f"{output_name(encoder)} and is not kept: {'; '.join(failures)}."
             )
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
     facts.pop("latency")
     about = {**input_and_output(encoder, shape[:2]), **facts, "parity": differences}
     describe_file(target, {"format": "onnx", **about}, "onnx", "onnxruntime", "tf2onnx")

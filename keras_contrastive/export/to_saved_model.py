@@ -13,6 +13,7 @@ from keras_contrastive.export.parity import saved_model_failures
 from keras_contrastive.export.rebuild import float32_encoder, outside_strategy
 from keras_contrastive.export.serving_signatures import write_saved_model
 from keras_contrastive.export.warm_up import write_warm_up
+from keras_contrastive.files import temporary_sibling
 
 
 def to_saved_model(
@@ -83,7 +84,7 @@ def to_saved_model(
         images = reference.synthetic_images((*size, encoder.inputs[0].shape[-1]))
     images = reference.check_images(encoder, images)
 
-    with version_folder.temporary_sibling(base) as folder:
+    with temporary_sibling(base) as folder:
         try:
             outside_strategy(
                 lambda: _write(encoder, folder, base, size, images, metadata)

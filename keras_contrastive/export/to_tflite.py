@@ -1,6 +1,5 @@
 """Encoder to TF-Lite (LiteRT), in four variants that are checked before they appear."""
 
-import os
 import pathlib
 import tempfile
 
@@ -8,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_contrastive import files
 from keras_contrastive.export import clean_process, parity, reference
 from keras_contrastive.export.description import input_and_output
 from keras_contrastive.export.file_manifest import describe_file
@@ -108,8 +108,10 @@ def to_tflite(
             encoder, variant, representative_images, batch_size, input_dtype
         )
     )
-    temporary = target.with_name(f".{os.getpid()}-{target.name}")
-    try:
+    with (
+        files.full_disk(target, len(content)),
+        files.temporary_file(target) as temporary,
+    ):
         temporary.write_bytes(content)
         outputs, facts = clean_process.run("tflite", temporary, images)
         expected = reference.reference_features(encoder, images)
@@ -117,9 +119,6 @@ def to_tflite(
         failures = parity.file_failures(variant, differences)
         if failures:
             raise RuntimeError(_refusal(failures, variant, representative_images))
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
     facts.pop("latency")
     about = {**input_and_output(encoder, shape[:2]), **facts, "parity": differences}
     describe_file(target, {"format": "tflite", **about}, "ai-edge-litert")

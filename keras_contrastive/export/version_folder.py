@@ -1,10 +1,7 @@
-"""Folders that a reader never sees half written, numbered versions above all."""
+"""The numbered versions of a model in its base folder, as TF Serving reads them."""
 
-import contextlib
 import os
 import pathlib
-import shutil
-import tempfile
 
 
 def check_base(path) -> pathlib.Path:
@@ -63,63 +60,6 @@ def check_version(base, version: int | None) -> None:
             f"`version` must be free in {str(base)!r}, where {taken} are taken. "
             f"Received: version={version}. Leave it out for the next number."
         )
-
-
-@contextlib.contextmanager
-def temporary_sibling(base):
-    """Give a new hidden folder in `base`, which TF Serving ignores; remove it after.
-
-    Args:
-        base: The base folder; made if it does not exist, and removed again if the
-            block raises and leaves it empty.
-
-    Yields:
-        The path of the temporary folder. What is to stay is renamed by `publish`.
-
-    Raises:
-        OSError: The base folder cannot be made or written.
-    """
-    base = pathlib.Path(base)
-    new = not base.exists()
-    try:
-        base.mkdir(parents=True, exist_ok=True)
-        temporary = pathlib.Path(tempfile.mkdtemp(prefix=".export-", dir=base))
-    except OSError as error:
-        raise OSError(
-            f"This needs a folder that can be written. Received: {str(base)!r} "
-            f"({error.strerror or error}). Free space or choose another folder."
-        ) from error
-    os.chmod(temporary, 0o755)  # mkdtemp's 0700 would hide it from a server
-    try:
-        yield temporary
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if new:
-            with contextlib.suppress(OSError):
-                base.rmdir()  # does nothing unless it is empty
-
-
-def move_folder(temporary, target) -> None:
-    """Rename a finished folder to its final name, in place of what is there.
-
-    Args:
-        temporary: A folder beside `target`.
-        target: Its final path.
-
-    Raises:
-        OSError: It cannot be renamed; what was there is there again.
-    """
-    old = temporary.with_name(f"{temporary.name}-old")
-    replaces = target.exists()
-    if replaces:
-        os.rename(target, old)
-    try:
-        os.rename(temporary, target)
-    except OSError:
-        if replaces:
-            os.rename(old, target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def publish(temporary, base, version: int | None = None) -> pathlib.Path:

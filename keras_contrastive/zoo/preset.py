@@ -10,9 +10,13 @@ import keras
 import numpy as np
 
 from keras_contrastive.encoder_checks import check_encoder
-from keras_contrastive.export.description import package_versions, write_json
 from keras_contrastive.export.rebuild import outside_strategy
-from keras_contrastive.export.version_folder import move_folder, temporary_sibling
+from keras_contrastive.files import (
+    package_versions,
+    replace_folder,
+    temporary_sibling,
+    write_json,
+)
 from keras_contrastive.zoo import encoder_config, preset_weights
 from keras_contrastive.zoo.card import card
 from keras_contrastive.zoo.preset_files import (
@@ -124,7 +128,7 @@ def save_to_preset(
         preset_weights.write(copy, temporary / WEIGHTS, weights_dtype)
         known = _known_metrics(path, temporary)
         _write_description(temporary, content, _merged(known, metrics))
-        move_folder(temporary, path)
+        replace_folder(temporary, path)
     return path
 
 
@@ -194,7 +198,7 @@ def add_metrics(path: str | os.PathLike, metrics: dict) -> pathlib.Path:
     with temporary_sibling(path.parent) as temporary:
         shutil.copytree(path, temporary, dirs_exist_ok=True)
         _write_description(temporary, content, metrics)
-        move_folder(temporary, path)
+        replace_folder(temporary, path)
     return path
 
 

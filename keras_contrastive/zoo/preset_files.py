@@ -12,7 +12,7 @@ import json
 import os
 import pathlib
 
-from keras_contrastive.export.description import sha256
+from keras_contrastive.files import sha256
 
 FORMAT = "keras_contrastive preset"
 FORMAT_VERSION = 1

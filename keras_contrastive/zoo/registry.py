@@ -7,7 +7,7 @@ folders in `presets/`; they are trusted only as far as they match it.
 import json
 import pathlib
 
-from keras_contrastive.export.description import sha256, write_json
+from keras_contrastive.files import sha256, write_json
 from keras_contrastive.zoo.preset import load_encoder
 from keras_contrastive.zoo.preset_files import FILES, METADATA, check_preset
 

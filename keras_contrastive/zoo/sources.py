@@ -19,7 +19,7 @@ import zlib
 
 import keras
 
-from keras_contrastive.export.version_folder import move_folder, temporary_sibling
+from keras_contrastive.files import replace_folder, temporary_sibling
 from keras_contrastive.zoo import registry
 from keras_contrastive.zoo.preset_files import FILES, METADATA, check_preset
 
@@ -146,7 +146,7 @@ def _move_to_cache(temporary, target, hashes):
     if _problem(target, hashes) is None:
         return
     try:
-        move_folder(temporary, target)
+        replace_folder(temporary, target)
     except OSError:
         if _problem(target, hashes) is not None:
             raise

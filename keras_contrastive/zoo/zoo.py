@@ -4,7 +4,7 @@ import os
 
 import keras
 
-from keras_contrastive.export.description import sha256 as digest
+from keras_contrastive.files import sha256 as digest
 from keras_contrastive.zoo import registry, sources
 from keras_contrastive.zoo.card import table as table_of
 from keras_contrastive.zoo.input_shape import with_input_shape

@@ -1,10 +1,11 @@
 import pytest
 
+from keras_contrastive import files
 from keras_contrastive.export import version_folder
 
 
 def publish(base, **arguments):
-    with version_folder.temporary_sibling(base) as folder:
+    with files.temporary_sibling(base) as folder:
         (folder / "saved_model.pb").write_text("x")
         assert folder.name.startswith(".")
         assert version_folder.versions(base) == [
@@ -34,14 +35,7 @@ def test_a_number_that_another_process_took_meanwhile(tmp_path, monkeypatch):
     publish(tmp_path)
     seen = iter([[], [1]])  # the first look still finds nothing
     monkeypatch.setattr(version_folder, "versions", lambda _: next(seen))
-    with version_folder.temporary_sibling(tmp_path) as folder:
+    with files.temporary_sibling(tmp_path) as folder:
         (folder / "saved_model.pb").write_text("y")
         assert version_folder.publish(folder, tmp_path) == tmp_path / "2"
     assert (tmp_path / "1" / "saved_model.pb").read_text() == "x"
-
-
-def test_nothing_is_left_after_an_error(tmp_path):
-    base = tmp_path / "new" / "model"
-    with pytest.raises(KeyError), version_folder.temporary_sibling(base):
-        raise KeyError
-    assert not base.exists()

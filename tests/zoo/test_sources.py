@@ -178,7 +178,7 @@ def test_another_process_is_faster(saved, tmp_path, monkeypatch):
         shutil.copytree(saved, target)
         raise OSError("Directory not empty")
 
-    monkeypatch.setattr(sources, "move_folder", rename)
+    monkeypatch.setattr(sources, "replace_folder", rename)
     assert sources.cached("https://a.b/d", fetch, tmp_path).is_dir()
 
 
