@@ -9,6 +9,14 @@ import tensorflow as tf
 _SHOWN = 10
 
 
+def listed(texts) -> str:
+    """Lines for a warning: the first texts in sorted order, and how many more."""
+    texts = sorted(texts)
+    shown = "".join(f"\n  {text}" for text in texts[:_SHOWN])
+    more = len(texts) - _SHOWN
+    return f"{shown}\n  and {more} more" if more > 0 else shown
+
+
 class BadExamples:
     """Host side: which examples could not be read in the current pass.
 
@@ -19,12 +27,20 @@ class BadExamples:
         source: What is read, for messages: a path, a name.
         explain: From the index of an example to its path and why it fails.
         raise_errors: Whether a bad example is an error.
+        remedy: What else than "Remove or repair it" the error says.
     """
 
-    def __init__(self, source: str, explain: Callable[[int], str], raise_errors: bool):
+    def __init__(
+        self,
+        source: str,
+        explain: Callable[[int], str],
+        raise_errors: bool,
+        remedy: str,
+    ):
         self._source = source
         self._explain = explain
         self._raise_errors = raise_errors
+        self._remedy = remedy
         self._found = {}
 
     def add(self, indices):
@@ -39,7 +55,7 @@ class BadExamples:
             if self._raise_errors:
                 raise ValueError(
                     f"Cannot read an image of {self._source}: {text}. Remove or repair "
-                    'it, or pass on_error="replace" to go on with the next image.'
+                    f"it{self._remedy}."
                 )
 
     def warn(self):
@@ -47,13 +63,9 @@ class BadExamples:
         found, self._found = self._found, {}
         if not found:
             return
-        texts = sorted(found.values())
-        shown = "".join(f"\n  {text}" for text in texts[:_SHOWN])
-        more = len(texts) - _SHOWN
-        rest = f"\n  and {more} more" if more > 0 else ""
         warnings.warn(
-            f"{len(texts)} unreadable image(s) of {self._source} were replaced by the "
-            f"next readable ones in this epoch:{shown}{rest}",
+            f"{len(found)} unreadable image(s) of {self._source} were replaced by the "
+            f"next readable ones in this epoch:{listed(found.values())}",
             stacklevel=2,
         )
 

@@ -40,6 +40,7 @@ def views_from_source(source: Source, options: Options) -> tf.data.Dataset:
         source.name,
         source.explain or (lambda index: f"example {index}"),
         options.on_error == "raise",
+        source.remedy,
     )
     cached = Cache(source, options, bad)
     make_views = ViewMaker(options.augmentation)

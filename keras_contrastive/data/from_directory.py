@@ -3,14 +3,24 @@
 import collections
 import difflib
 import os
+import warnings
 
 import numpy as np
 import tensorflow as tf
 
+from keras_contrastive.data.bad_examples import listed
 from keras_contrastive.data.decoding import EXTENSIONS, decode_image, reason
 from keras_contrastive.data.examples import views_from_source
 from keras_contrastive.data.options import Options
 from keras_contrastive.data.source import Source
+
+# Images all the same, which a user should hear of; a `.txt` or `Thumbs.db` beside the
+# images is none.
+_IMAGES_NOT_READ = (
+    *(".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".jfif"),
+    *(".jpe", ".tga", ".psd", ".exr", ".hdr", ".pbm", ".pgm", ".ppm", ".pnm", ".svg"),
+    *(".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2"),
+)
 
 
 def views_from_directory(
@@ -34,6 +44,8 @@ def views_from_directory(
     Any nesting. With class folders (`cat/`, `dog/`, ...) the label is the number of
     the top-level folder in sorted order, and images directly in `path` have label
     -1; without folders there are no labels. Names that begin with a dot are skipped.
+    Images of other formats, and what cannot be read at all (a pipe, a link to itself, a
+    folder without permission, a name that is not UTF-8), are named in one warning.
 
     Only paths are shuffled. Grayscale, CMYK, palette, 16-bit and transparent images
     become 8-bit images of `channels`; of an animated GIF the first frame is taken;
@@ -91,6 +103,13 @@ def views_from_directory(
         input_context=input_context,
     )
     files, file_labels, class_names = list_images(path)
+    has_labels = labels and class_names
+    source = source_of_files(path, files, file_labels if has_labels else None, channels)
+    return views_from_source(source, options)
+
+
+def source_of_files(path, files, labels, channels) -> Source:
+    """Image files below `path`, with their labels unless these are None."""
 
     def explain(index):
         try:
@@ -101,9 +120,9 @@ def views_from_directory(
 
     with tf.device("CPU:0"):
         records = (tf.constant(files),)
-        if labels and class_names:
-            records += (tf.constant(file_labels),)
-    source = Source(
+        if labels is not None:
+            records += (tf.constant(labels),)
+    return Source(
         name=f"'{os.fspath(path)}'",
         records=tf.data.Dataset.from_tensor_slices(records),
         size=len(files),
@@ -111,11 +130,12 @@ def views_from_directory(
         is_path=True,
         explain=explain,
     )
-    return views_from_source(source, options)
 
 
 def list_images(path: str | os.PathLike) -> tuple[list[str], np.ndarray, list[str]]:
     """Image files below a folder, as `views_from_directory` sees them.
+
+    Warns once, naming what looks like an image and is not read.
 
     Args:
         path: A folder.
@@ -134,15 +154,20 @@ def list_images(path: str | os.PathLike) -> tuple[list[str], np.ndarray, list[st
     path = os.fspath(path)
     if not os.path.isdir(path):
         raise ValueError(_no_folder(path))
-    others = collections.Counter()
-    found = []
-    for top in _entries(path):
-        if top.is_dir():
-            found += [(file, top.name) for file in _walk(top.path, others)]
-        elif _is_image(top.name, others):
-            found.append((top.path, None))
+    if not _is_utf8(path):
+        raise ValueError(
+            f"`path` must be valid UTF-8. Received: path={os.fsencode(path)!r}. Rename "
+            "the folder."
+        )
+    others, unread = collections.Counter(), []
+    folders, found = _look(path, others, unread)
+    found = [(file, None) for file in found]
+    for folder in folders:
+        name = os.path.basename(folder)
+        found += [(file, name) for file in _walk(folder, path, others, unread)]
     if not found:
-        raise ValueError(_no_images(path, others))
+        raise ValueError(_no_images(path, others, unread))
+    _warn(path, others, unread)
     found.sort(key=lambda item: item[0])
     class_names = sorted({name for _, name in found if name is not None})
     number = {name: index for index, name in enumerate(class_names)}
@@ -150,33 +175,93 @@ def list_images(path: str | os.PathLike) -> tuple[list[str], np.ndarray, list[st
     return [file for file, _ in found], labels, class_names
 
 
-def _entries(folder):
-    with os.scandir(folder) as entries:
-        return [entry for entry in entries if not entry.name.startswith(".")]
-
-
-def _walk(folder, others):
+def _walk(folder, top, others, unread):
     """Image files at any depth; every real folder once, so links make no circles."""
-    waiting, seen = [folder], set()
+    above = os.path.realpath(top)
+    waiting, seen, files = [folder], set(), []
     while waiting:
         folder = waiting.pop()
         real = os.path.realpath(folder)
-        if real in seen:
+        if real in seen or above == real or above.startswith(os.path.join(real, "")):
+            unread.append(f"{folder}: read already by another path; there is a link")
             continue
         seen.add(real)
-        for entry in _entries(folder):
+        folders, found = _look(folder, others, unread)
+        waiting += folders
+        files += found
+    return files
+
+
+def _look(folder, others, unread):
+    """`(folders, images)`: paths in a folder. What cannot be read is noted, not fatal.
+
+    Args:
+        folder: Its path.
+        others: Counts the extensions of files that are no images.
+        unread: Gets a line for each entry that ought to be read and cannot be.
+    """
+    folders, images = [], []
+    try:
+        with os.scandir(folder) as entries:
+            entries = [entry for entry in entries if not entry.name.startswith(".")]
+    except OSError as error:  # no permission, mostly
+        unread.append(f"{folder}: {error.strerror}")
+        return folders, images
+    for entry in entries:
+        extension = os.path.splitext(entry.name)[1].lower()
+        try:
             if entry.is_dir():
-                waiting.append(entry.path)
-            elif _is_image(entry.name, others):
-                yield entry.path
+                to = folders
+            elif extension in EXTENSIONS and entry.is_file():
+                to = images
+            elif extension in EXTENSIONS:  # a pipe, a link that leads nowhere
+                unread.append(f"{_shown(entry.path)}: not a regular file")
+                continue
+            else:
+                others[extension or "no extension"] += 1
+                continue
+        except OSError as error:  # a link to itself
+            unread.append(f"{_shown(entry.path)}: {error.strerror}")
+            continue
+        if _is_utf8(entry.name):
+            to.append(entry.path)
+        else:  # a tensor of strings cannot hold it
+            unread.append(f"{_shown(entry.path)}: its name is not UTF-8")
+    return folders, images
 
 
-def _is_image(name, others):
-    extension = os.path.splitext(name)[1].lower()
-    if extension in EXTENSIONS:
-        return True
-    others[extension or "no extension"] += 1
-    return False
+def _is_utf8(name):
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # Python escapes such bytes by lone surrogates
+        return False
+    return True
+
+
+def _shown(path):
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _warn(path, others, unread):
+    """One warning for what looks like an image and is not read."""
+    images = {kind: n for kind, n in others.items() if kind in _IMAGES_NOT_READ}
+    parts = []
+    if images:
+        rest = sum(others.values()) - sum(images.values())
+        parts.append(
+            f"{sum(images.values())} image(s) are in formats that are not read "
+            f"({_counts(images)}), and {rest} other file(s). Convert them to one of "
+            f"{', '.join(EXTENSIONS)}."
+        )
+    if unread:
+        parts.append(f"{len(unread)} file(s) or folder(s) are skipped:{listed(unread)}")
+    if parts:
+        warnings.warn(f"Below '{path}' " + " And ".join(parts), stacklevel=3)
+
+
+def _counts(kinds):
+    most = collections.Counter(kinds).most_common(5)
+    return ", ".join(f"{n} x {kind}" for kind, n in most)
 
 
 def _no_folder(path):
@@ -198,14 +283,11 @@ def _no_folder(path):
     return f"`path` must be an existing folder. Received: path='{path}'. {hint}"
 
 
-def _no_images(path, others):
-    if others:
-        kinds = ", ".join(f"{n} x {kind}" for kind, n in others.most_common(5))
-        there = f"it holds other files only: {kinds}"
-    else:
-        there = "it is empty"
+def _no_images(path, others, unread):
+    there = f"it holds other files only: {_counts(others)}" if others else "it is empty"
+    skipped = f" Skipped were:{listed(unread)}" if unread else ""
     return (
         f"`path` must hold images ({', '.join(EXTENSIONS)}), at any depth. "
         f"Received: path='{path}'; {there}. Pass the folder that holds the images, or "
-        "convert them to one of these formats."
+        f"convert them to one of these formats.{skipped}"
     )

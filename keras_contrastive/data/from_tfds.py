@@ -76,7 +76,6 @@ def views_from_tfds(
         >>> policy = kc.augmentations.simclr(32)
         >>> kc.data.views_from_tfds("cifar10", "train", augmentation=policy)
     """
-    tfds = _tfds()
     options = Options(
         augmentation=augmentation,
         batch_size=batch_size,
@@ -90,13 +89,23 @@ def views_from_tfds(
         on_error=on_error,
         input_context=input_context,
     )
+    source, options.channels, _ = source_of_tfds(
+        name, split, channels, image_key, label_key, data_dir
+    )
+    source.shuffle_buffer = shuffle_buffer or source.shuffle_buffer
+    return views_from_source(source, options)
+
+
+def source_of_tfds(name, split, channels, image_key, label_key, data_dir):
+    """`(source, channels, class_names)` of a split; class names None without labels."""
+    tfds = _tfds()
     builder = _builder(tfds, name, data_dir)
     split_info = _split(builder, name, split)
-    image, has_label = _features(builder, name, image_key, label_key)
+    image, label = _features(builder, name, image_key, label_key)
     if channels is None:
-        options.channels = 1 if image.shape[-1] == 1 else 3
+        channels = 1 if image.shape[-1] == 1 else 3
 
-    wanted = {image_key: True} | ({label_key: True} if has_label else {})
+    wanted = {image_key: True} | ({} if label is None else {label_key: True})
     with _quiet():
         decoders = tfds.decode.PartialDecoding(
             wanted, decoders={image_key: tfds.decode.SkipDecoding()}
@@ -105,20 +114,21 @@ def views_from_tfds(
         examples = builder.as_dataset(
             split=split, decoders=decoders, shuffle_files=False
         )
-    size = split_info.num_examples
 
     def record(example):
         encoded = (example[image_key],)
-        return encoded + ((tf.cast(example[label_key], tf.int64),) if has_label else ())
+        if label is None:
+            return encoded
+        return (*encoded, tf.cast(example[label_key], tf.int64))
 
     source = Source(
         name=f"'{name}' ({split})",
         records=examples.map(record),
-        size=size,
-        shuffle_buffer=shuffle_buffer or _buffer_size(split_info),
+        size=split_info.num_examples,
+        shuffle_buffer=_buffer_size(split_info),
         image_shape=tuple(image.shape[:2]),
     )
-    return views_from_source(source, options)
+    return source, channels, getattr(label, "names", None)
 
 
 def _tfds():
@@ -233,7 +243,7 @@ def _split(builder, name, split):
 
 
 def _features(builder, name, image_key, label_key):
-    """The image feature, and whether there is a label."""
+    """The image feature and that of the label, None without one."""
     features = dict(builder.info.features.items())
     names = sorted(features)
     image = features.get(image_key)
@@ -244,7 +254,7 @@ def _features(builder, name, image_key, label_key):
             f"Received: image_key={image_key!r}."
         )
     if label_key is None or (label_key == "label" and label_key not in names):
-        return image, False
+        return image, None
     label = features.get(label_key)
     if (
         label is None
@@ -255,7 +265,7 @@ def _features(builder, name, image_key, label_key):
             f"`label_key` must name an integer feature of '{name}', one of {names}, or "
             f"be None for no labels. Received: label_key={label_key!r}."
         )
-    return image, True
+    return image, label
 
 
 def _buffer_size(split):

@@ -19,6 +19,7 @@ class Source:
         is_path: Whether the records are paths.
         image_shape: Static `(height, width)` of all images; `None` where it differs.
         explain: From an index to a text that names the record and what is wrong.
+        remedy: What else than "Remove or repair it" the error for a bad record says.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Source:
     is_path: bool = False
     image_shape: tuple[int | None, int | None] = (None, None)
     explain: Callable[[int], str] | None = None
+    remedy: str = ', or pass on_error="replace" to go on with the next image'
 
     @property
     def is_encoded(self) -> bool:

@@ -1,16 +1,18 @@
 """Images to features, in inference mode."""
 
+import os
 import weakref
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_contrastive.data.images import images_from_directory
 from keras_contrastive.encoder_checks import check_encoder
 
 _EXPECTED = (
-    "expected images (batch, height, width, channels): an array, or a tf.data.Dataset "
-    "that yields `images` or `(images, labels)`"
+    "expected images (batch, height, width, channels): an array, a tf.data.Dataset "
+    "that yields `images` or `(images, labels)`, or the path of a folder"
 )
 
 # The compiled forward pass of each encoder, so that calling again costs no tracing.
@@ -30,17 +32,21 @@ def extract_features(encoder, dataset_or_images, batch_size: int = 256):
         dataset_or_images: Images in [0, 255], of any dtype: an array or tensor of
             shape `(n, height, width, channels)`, or a finite `tf.data.Dataset` of
             `images`, `(images,)`, `(images, labels)` or `((images,), labels)`,
-            batched or not.
-        batch_size: Images per step for arrays and datasets that are not batched.
+            batched or not. Or the path of a folder, read by
+            `kc.data.images_from_directory` at the size and the channels of the
+            encoder; call that yourself for the files' names, or to skip broken ones.
+        batch_size: Images per step for arrays, folders and datasets that are not
+            batched.
 
     Returns:
-        Float32 array `features` of shape `(n, dim)`; for a dataset with labels the
-        pair `(features, labels)`, both NumPy arrays.
+        Float32 array `features` of shape `(n, dim)`; for a dataset with labels, or a
+        folder of class folders, the pair `(features, labels)`, both NumPy arrays.
 
     Raises:
-        TypeError: Neither images nor a dataset, or an encoder that is not a model.
-        ValueError: Views instead of images, images of a wrong shape, no images, or a
-            dataset without end.
+        TypeError: Neither images, a dataset nor a path, or an encoder that is not a
+            model.
+        ValueError: Views instead of images, images of a wrong shape, no images, a
+            dataset without end, or a folder for an encoder that takes any size.
 
     Example:
     >>> encoder = keras_contrastive.encoders.resnet(depth=10, width=16)
@@ -51,11 +57,13 @@ def extract_features(encoder, dataset_or_images, batch_size: int = 256):
     encoder = getattr(encoder, "encoder", encoder)
     check_encoder(encoder)
     forward = _compiled_forward(encoder)
+    if isinstance(dataset_or_images, str | os.PathLike):
+        dataset_or_images = _folder(encoder, dataset_or_images, batch_size)
     if isinstance(dataset_or_images, tf.data.Dataset):
         return _features_of_dataset(encoder, forward, dataset_or_images, batch_size)
 
     images = dataset_or_images
-    if isinstance(images, (tuple, list, dict, str)) or not hasattr(images, "shape"):
+    if isinstance(images, tuple | list | dict) or not hasattr(images, "shape"):
         raise TypeError(
             f"extract_features {_EXPECTED}. Received: {type(images).__name__}. Pass "
             "the images alone; their labels are not needed."
@@ -68,6 +76,20 @@ def extract_features(encoder, dataset_or_images, batch_size: int = 256):
         for start in range(0, images.shape[0], batch_size)
     )
     return np.concatenate([_run(forward, batch) for batch in batches])
+
+
+def _folder(encoder, path, batch_size):
+    *size, channels = encoder.inputs[0].shape[1:]
+    if None in size or channels not in (1, 3):
+        raise ValueError(
+            "To read a folder extract_features needs an encoder of one image size with "
+            f"1 or 3 channels. Received: images of shape {(*size, channels)}. Pass "
+            "kc.data.images_from_directory(path, image_size=..., channels=...), or a "
+            "dataset of your own."
+        )
+    return images_from_directory(
+        path, image_size=tuple(size), channels=channels, batch_size=batch_size
+    )
 
 
 def _compiled_forward(encoder):

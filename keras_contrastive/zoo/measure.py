@@ -1,14 +1,12 @@
 """The two numbers of an encoder, by one protocol for the zoo and for its checks."""
 
-import tensorflow as tf
-
+from keras_contrastive.data.images import images_from_arrays, images_from_tfds
 from keras_contrastive.data.sample import load_sample
 from keras_contrastive.evaluation import (
     extract_features,
     knn_accuracy,
     linear_probe,
 )
-from keras_contrastive.image_io import resize_and_center_crop
 
 SAMPLE = "sample"
 _K, _TEMPERATURE = 20, 0.1
@@ -53,18 +51,18 @@ def measure(encoder, dataset: str = SAMPLE, data_dir=None) -> dict:
     'cosine, k=20, temperature=0.1'
     """
     encoder = getattr(encoder, "encoder", encoder)
+    *size, channels = encoder.inputs[0].shape[1:]
+    fit = {"image_size": None if None in size else tuple(size), "channels": channels}
     if dataset == SAMPLE:
-        (x_train, y_train), (x_test, y_test) = load_sample()
-        arrays = (x_train[:_SAMPLE_TRAIN], y_train[:_SAMPLE_TRAIN]), (x_test, y_test)
-        parts = [tf.data.Dataset.from_tensor_slices(pair) for pair in arrays]
+        (x_train, y_train), test = load_sample()
+        pairs = (x_train[:_SAMPLE_TRAIN], y_train[:_SAMPLE_TRAIN]), test
+        parts = [images_from_arrays(*pair, **fit) for pair in pairs]
     else:
-        parts = _prepared(dataset, data_dir)
-    train, test = (
-        extract_features(
-            encoder, part.map(_fitting(encoder), tf.data.AUTOTUNE).batch(256)
-        )
-        for part in parts
-    )
+        parts = [
+            images_from_tfds(dataset, split, data_dir=data_dir, **fit)
+            for split in _prepared_splits(dataset, data_dir)
+        ]
+    train, test = (extract_features(encoder, part) for part in parts)
     both = *train, *test
     candidates = _SAMPLE_CANDIDATES if dataset == SAMPLE else _CANDIDATES
     return {
@@ -81,8 +79,8 @@ def measure(encoder, dataset: str = SAMPLE, data_dir=None) -> dict:
     }
 
 
-def _prepared(name, data_dir):
-    """The train and test part of a data set of TFDS that is on this machine."""
+def _prepared_splits(name, data_dir):
+    """Names of the train and test split of a data set of TFDS on this machine."""
     import tensorflow_datasets as tfds
 
     folder = data_dir or tfds.core.constants.DATA_DIR
@@ -109,25 +107,4 @@ def _prepared(name, data_dir):
             f"features image and label. Received: {name!r} with {sorted(splits)} and "
             f"{sorted(builder.info.features)}"
         )
-    return [
-        builder.as_dataset(split=split, shuffle_files=False).map(
-            lambda example: (example["image"], example["label"])
-        )
-        for split in ("train", test)
-    ]
-
-
-def _fitting(encoder):
-    """A function that makes an image fit the input of `encoder`."""
-    *size, channels = encoder.inputs[0].shape[1:]
-
-    def fit(image, label):
-        if channels == 3 and image.shape[-1] == 1:
-            image = tf.image.grayscale_to_rgb(image)
-        elif channels == 1 and image.shape[-1] == 3:
-            image = tf.image.rgb_to_grayscale(image)
-        if None not in size:
-            image = resize_and_center_crop(image, tuple(size))
-        return image, label
-
-    return fit
+    return "train", test

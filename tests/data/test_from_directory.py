@@ -1,4 +1,6 @@
+import errno
 import io
+import os
 import warnings
 
 import numpy as np
@@ -65,7 +67,67 @@ def test_a_flat_folder_has_no_labels(folder):
 def test_a_circle_of_links_ends(folder):
     (folder / "sub").mkdir()
     (folder / "sub" / "link").symlink_to(folder / "sub", target_is_directory=True)
-    assert len(data.list_images(folder)[0]) == 10
+    with pytest.warns(UserWarning, match="sub/link: read already"):
+        assert len(data.list_images(folder)[0]) == 10
+
+
+def test_what_cannot_be_read_is_skipped_and_named(folder, monkeypatch):
+    """A pipe would hang; a link to itself, a name or a folder would abort the rest."""
+    os.mkfifo(folder / "pipe.jpg")
+    (folder / "loop").symlink_to("loop")
+    (folder / "nowhere.png").symlink_to("nothing.png")
+    (folder / "up").symlink_to(folder, target_is_directory=True)
+    (folder / "locked" / "below").mkdir(parents=True)
+    names = [b"caf\xe9.png", b"caf\xe9"]
+    write(folder / os.fsdecode(names[0]), content=b"")
+    (folder / os.fsdecode(names[1])).mkdir()
+    scandir = os.scandir
+
+    def forbidden(path):
+        if os.path.basename(path) == "below":
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", forbidden)  # root may read everything
+    with pytest.warns(UserWarning) as caught:
+        dataset = views(folder)
+    (warning,) = caught
+    message = str(warning.message)
+    assert message.startswith(f"Below '{folder}' 7 file(s) or folder(s) are skipped:")
+    for text in [
+        "pipe.jpg: not a regular file",
+        "loop: Too many levels of symbolic links",
+        "nowhere.png: not a regular file",
+        "up: read already by another path",
+        "below: Permission denied",
+        "caf\\xe9.png: its name is not UTF-8",
+        "caf\\xe9: its name is not UTF-8",
+    ]:
+        assert message.count(text) == 1, text
+    shown = quiet_pass(dataset)
+    assert sorted(numbers(shown[0])) == list(range(10)) and shown[2] is None
+    for file in folder.glob("?.png"):
+        file.unlink()
+    with pytest.raises(ValueError, match="must hold images.*Skipped were:\n"):
+        data.list_images(folder)
+
+
+def test_images_of_other_formats_are_counted_and_named(folder):
+    beside = ["notes.txt", "labels.json", "Thumbs.db", "README"]
+    for name in beside:
+        write(folder / name, content=b"")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data.list_images(folder)
+    for name in ("a/1.tif", "a/2.TIF", "b/1.heic"):
+        write(folder / name, content=b"")
+    message = (
+        r"3 image\(s\) are in formats that are not read \(2 x .tif, 1 x .heic\), and 4 "
+        r"other file\(s\). Convert them to one of .jpg"
+    )
+    with pytest.warns(UserWarning, match=message):
+        files, _, class_names = data.list_images(folder)
+    assert len(files) == 10 and class_names == []
 
 
 @pytest.mark.parametrize("image_size", [None, 4])

@@ -62,6 +62,19 @@ def test_split_parts_keys_and_channels(folder):
     assert images.dtype == tf.uint8 and images.shape == (4, 4, 4, 3)
 
 
+def test_images_in_order(folder):
+    dataset = data.images_from_tfds("tiny", "test", batch_size=4, data_dir=folder)
+    assert dataset.class_names == [str(n) for n in range(10)] and len(dataset) == 3
+    images, labels = zip(*dataset.as_numpy_iterator(), strict=True)
+    shown = np.concatenate(images)[:, 0, 0, 0]
+    np.testing.assert_array_equal(shown, np.concatenate(labels))
+    np.testing.assert_array_equal(np.sort(shown), np.arange(10))
+    options = {"image_size": 3, "channels": 1, "label_key": None, "data_dir": folder}
+    dataset = data.images_from_tfds("tiny", "test[:40%]", **options)
+    (images,) = dataset
+    assert images.shape == (4, 3, 3, 1) and dataset.class_names is None
+
+
 @pytest.mark.parametrize(
     "options, message",
     [

@@ -113,6 +113,9 @@ def test_any_image_size_when_the_encoder_has_none():
     encoder = keras.Sequential([keras.Input((None, None, 3)), *layers])
     for size in (6, 9):
         assert extract_features(encoder, np.zeros((3, size, size, 3))).shape == (3, 4)
+    message = r"one image size.*\(None, None, 3\).*images_from_directory\(path, image_s"
+    with pytest.raises(ValueError, match=message):
+        extract_features(encoder, "photos/")
 
 
 def two_views(x, y=None, bare=False):
@@ -135,6 +138,7 @@ def two_views(x, y=None, bare=False):
         (lambda x: x[:, :5], r"\(None, 6, 6, 3\).*shape \(10, 5, 6, 3\)"),
         (lambda x: dataset(x[..., :1]), r"shape \(None, 6, 6, 1\)"),
         (lambda x: dataset(x).map(lambda x: {"image": x}), "Map it first"),
+        (lambda x: "no such folder", "`path` must be an existing folder"),
     ],
 )
 def test_wrong_data(encoder, make, message):
