@@ -28,8 +28,11 @@ from keras_contrastive._version import __version__  # noqa: E402
 from keras_contrastive.methods import (  # noqa: E402
     BYOL,
     SCE,
+    BarlowTwins,
     Batch,
     ContrastiveModel,
+    InstanceDiscrimination,
+    MoCo,
     Needs,
     SimCLR,
     SupCon,
@@ -43,8 +46,11 @@ from keras_contrastive.zoo import (  # noqa: E402
 __all__ = [
     "BYOL",
     "SCE",
+    "BarlowTwins",
     "Batch",
     "ContrastiveModel",
+    "InstanceDiscrimination",
+    "MoCo",
     "Needs",
     "SimCLR",
     "SupCon",

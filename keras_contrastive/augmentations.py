@@ -28,6 +28,8 @@ __all__ = [
     "byol",
     "evaluation",
     "gallery",
+    "instance_discrimination",
+    "moco_v1",
     "moco_v2",
     "multi_crop",
     "sce",
@@ -139,6 +141,57 @@ def byol(
         for i, p in enumerate(solarize)
     ]
     return Views(branches, seed=seed, name="byol")
+
+
+def moco_v1(size, area=(0.2, 1.0), seed=None) -> Views:
+    """Return the policy of MoCo v1: two views of the same distribution.
+
+    Crop and flip; gray 0.2; then colour jitter (0.4, 0.4, 0.4, 0.4), always; no blur.
+
+    Args:
+        size: Side of the views in pixels, or `(height, width)`.
+        area: Range of the crop's share of the image area.
+        seed: Integer seed of the policy's own generator; see `kc.layers.Views`.
+
+    Returns:
+        A `kc.layers.Views` layer with two views.
+
+    Raises:
+        ValueError: If a range is impossible.
+
+    Example:
+    >>> view_1, view_2 = kc.augmentations.moco_v1(32)(np.full((4, 32, 32, 3), 9))
+
+    Reference:
+        He et al., 2020 (https://arxiv.org/abs/1911.05722);
+        https://github.com/facebookresearch/moco.
+    """
+    branch = _first_colors(size, area)
+    return Views([branch, branch], seed=seed, name="moco_v1")
+
+
+def instance_discrimination(size, area=(0.2, 1.0), seed=None) -> Views:
+    """Return the policy of instance discrimination: one view, that of `moco_v1`.
+
+    Args:
+        size: Side of the view in pixels, or `(height, width)`.
+        area: Range of the crop's share of the image area.
+        seed: Integer seed of the policy's own generator; see `kc.layers.Views`.
+
+    Returns:
+        A `kc.layers.Views` layer with one view.
+
+    Raises:
+        ValueError: If a range is impossible.
+
+    Example:
+    >>> policy = kc.augmentations.instance_discrimination(32)
+    >>> (view,) = policy(np.full((4, 32, 32, 3), 9))
+
+    Reference:
+        Wu et al., 2018 (https://arxiv.org/abs/1805.01978).
+    """
+    return Views([_first_colors(size, area)], seed=seed, name="instance_discrimination")
 
 
 def moco_v2(size, blur=0.5, area=(0.2, 1.0), seed=None) -> Views:
@@ -280,6 +333,11 @@ def evaluation(size, crop_fraction=1.0) -> ResizeAndCenterCrop:
     TensorShape([4, 32, 32, 3])
     """
     return ResizeAndCenterCrop(size, crop_fraction, name="evaluation")
+
+
+def _first_colors(size, area):
+    jitter = RandomColorJitter(0.4, 0.4, 0.4, 0.4, probability=1.0)
+    return [RandomResizedCrop(size, area), RandomGrayscale(0.2), jitter]
 
 
 def _color(strength):

@@ -73,6 +73,34 @@ def all_reduce_mean(x):
     return context.all_reduce(tf.distribute.ReduceOp.MEAN, x)
 
 
+def on_shuffled(function, x, seed):
+    """Return `function(x)`, computed with the global batch dealt out anew.
+
+    Every replica computes a random share of the global batch, and gets back the
+    results of its own examples: MoCo's shuffled batch norm (He et al., 2020, section
+    3.3). On one replica it is `function(x)`.
+
+    Args:
+        function: From `(batch, ...)` to `(batch, ...)`.
+        x: Tensor `(local_batch, ...)`, equally long on all replicas. No gradient
+            passes.
+        seed: Integer scalar tensor, the same on all replicas: which share is whose.
+
+    Returns:
+        Tensor `(local_batch, ...)`.
+    """
+    if num_replicas() == 1:
+        return function(x)
+    everything = all_gather(tf.stop_gradient(x))
+    local, batch = tf.shape(x)[0], tf.shape(everything)[0]
+    seed = tf.stack([tf.cast(seed, tf.int32), 0])
+    order = tf.random.experimental.stateless_shuffle(tf.range(batch), seed)
+    start = local_offset(local)
+    results = function(tf.gather(everything, order[start : start + local]))
+    places = tf.math.invert_permutation(order)[start : start + local]
+    return tf.gather(all_gather(tf.stop_gradient(results)), places)
+
+
 def share_overflow(gradients):
     """Let every replica know of a gradient that overflowed on one of them.
 

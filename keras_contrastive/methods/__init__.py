@@ -1,6 +1,9 @@
+from keras_contrastive.methods.barlow_twins import BarlowTwins
 from keras_contrastive.methods.batch import Batch, Needs
 from keras_contrastive.methods.byol import BYOL
 from keras_contrastive.methods.contrastive_model import ContrastiveModel
+from keras_contrastive.methods.instance_discrimination import InstanceDiscrimination
+from keras_contrastive.methods.moco import MoCo
 from keras_contrastive.methods.sce import SCE
 from keras_contrastive.methods.simclr import SimCLR
 from keras_contrastive.methods.supcon import SupCon
@@ -8,8 +11,11 @@ from keras_contrastive.methods.supcon import SupCon
 __all__ = [
     "BYOL",
     "SCE",
+    "BarlowTwins",
     "Batch",
     "ContrastiveModel",
+    "InstanceDiscrimination",
+    "MoCo",
     "Needs",
     "SimCLR",
     "SupCon",

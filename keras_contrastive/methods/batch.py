@@ -29,7 +29,8 @@ class Needs:
         min_views: Least number of views of each image.
         max_views: Largest number of views, or None for any.
         labels: Whether it learns from labels.
-        ids: Whether it must know which example of the data set is which.
+        ids: Whether it must know which example of the data set is which; the method
+            has an attribute `num_examples` then.
         predictor: Whether it has, or may be given, a predictor.
         fitting_views: Whether the first two views must have the encoder's input shape.
     """

@@ -1,7 +1,6 @@
 """SCE: similarity contrastive estimation (Denize et al., 2023)."""
 
 import keras
-from keras import ops
 
 from keras_contrastive import recipes
 from keras_contrastive.layers.feature_queue import FeatureQueue
@@ -133,9 +132,10 @@ class SCE(ContrastiveModel):
         return sum(losses) / len(losses)
 
     def after_step(self, outputs, batch, applied):
-        """Enqueue the keys, after the loss."""
+        """Enqueue the keys, after the loss, one view after the other."""
         if self.queue is not None:
-            self.queue.enqueue(ops.concatenate(outputs["keys"]), applied)
+            for keys in outputs["keys"]:
+                self.queue.enqueue(keys, applied)
 
     def get_config(self):
         """Return the constructor's arguments."""

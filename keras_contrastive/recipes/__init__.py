@@ -1,22 +1,41 @@
 """What each paper trained with: optimizer, schedule, heads, every constant's source.
 
     print(kc.recipes.BYOL_IMAGENET)
-    optimizer = kc.recipes.BYOL_IMAGENET.optimizer()
+    model = kc.recipes.BYOL_IMAGENET.model(encoder)
+    policy = kc.recipes.BYOL_IMAGENET.policy(224)
     shorter = dataclasses.replace(kc.recipes.BYOL_IMAGENET, epochs=300)
 
 "recalled, unchecked" marks a constant that nobody has looked up again; "chosen here"
 one for which the paper and its code give no value.
 """
 
+from keras_contrastive.recipes.barlow_twins import (
+    BARLOW_TWINS_IMAGENET,
+    BARLOW_TWINS_SMALL,
+)
 from keras_contrastive.recipes.byol import BYOL_IMAGENET, BYOL_SMALL
+from keras_contrastive.recipes.instance_discrimination import (
+    INSTANCE_DISCRIMINATION_IMAGENET,
+)
+from keras_contrastive.recipes.moco import (
+    MOCO_SMALL,
+    MOCO_V1_IMAGENET,
+    MOCO_V2_IMAGENET,
+)
 from keras_contrastive.recipes.recipe import Recipe
 from keras_contrastive.recipes.sce import SCE_IMAGENET, SCE_SMALL
 from keras_contrastive.recipes.simclr import SIMCLR_IMAGENET, SIMCLR_SMALL
 from keras_contrastive.recipes.supcon import SUPCON_IMAGENET, SUPCON_SMALL
 
 __all__ = [
+    "BARLOW_TWINS_IMAGENET",
+    "BARLOW_TWINS_SMALL",
     "BYOL_IMAGENET",
     "BYOL_SMALL",
+    "INSTANCE_DISCRIMINATION_IMAGENET",
+    "MOCO_SMALL",
+    "MOCO_V1_IMAGENET",
+    "MOCO_V2_IMAGENET",
     "SCE_IMAGENET",
     "SCE_SMALL",
     "SIMCLR_IMAGENET",

@@ -1,7 +1,13 @@
-"""A tiny encoder and tiny views, the same for all tests of methods."""
+"""A tiny encoder and tiny views, the same for all tests of methods.
+
+A method enters `METHODS`, and is tested: which tests apply follows from the model.
+"""
+
+import functools
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 import keras_contrastive as kc
@@ -11,6 +17,17 @@ METHODS = {
     "supcon": lambda encoder, **kw: kc.SupCon(encoder, head(), **kw),
     "byol": lambda encoder, **kw: kc.BYOL(encoder, head(), head(), **kw),
     "sce": lambda encoder, **kw: kc.SCE(encoder, head(), queue_size=24, **kw),
+    "moco": lambda encoder, **kw: kc.MoCo(encoder, head(), queue_size=24, **kw),
+    "moco_symmetric": lambda encoder, **kw: kc.MoCo(
+        encoder, head(), queue_size=24, symmetric=True, **kw
+    ),
+    "barlow_twins": lambda encoder, **kw: kc.BarlowTwins(encoder, head(), **kw),
+    "instance_discrimination": lambda encoder, **kw: kc.InstanceDiscrimination(
+        encoder, head(), num_examples=32, num_negatives=8, **kw
+    ),
+    "instance_discrimination_softmax": lambda encoder, **kw: kc.InstanceDiscrimination(
+        encoder, head(), num_examples=32, num_negatives=8, nce=False, **kw
+    ),
 }
 
 
@@ -45,9 +62,17 @@ def arrays(n=32, size=8, seed=0):
     return views, labels.astype("int64")
 
 
-def dataset(n=32, batch=8, seed=0):
-    (v_1, v_2), labels = arrays(n, seed=seed)
-    data = tf.data.Dataset.from_tensor_slices(((v_1, v_2), labels))
+def inputs(model=None, n=32, seed=0):
+    """What `model` needs: as many views, and labels or labels and ids."""
+    needs = model.needs if model is not None else kc.Needs()
+    views, labels = arrays(n, seed=seed)
+    targets = {"label": labels, "id": np.arange(n)} if needs.ids else labels
+    return tuple(views[: needs.max_views or 2]), targets
+
+
+def dataset(model=None, n=32, batch=8, seed=0):
+    """The same as a dataset, in order."""
+    data = tf.data.Dataset.from_tensor_slices(inputs(model, n, seed))
     return data.batch(batch, drop_remainder=True)
 
 
@@ -68,3 +93,27 @@ def target_parameters(model):
     """The target's own, in the same order."""
     target = model.target
     return target.encoder.trainable_variables + target.projector.trainable_variables
+
+
+@functools.cache
+def tiny(name):
+    """A model to be looked at only."""
+    return build(name)
+
+
+def methods(condition=lambda model: True):
+    """Mark a test to run for every method whose model meets the condition."""
+    return pytest.mark.parametrize(
+        "name", [name for name in METHODS if condition(tiny(name))]
+    )
+
+
+ALL = methods()
+TARGET = methods(lambda model: model.target is not None)
+PAIRS = methods(lambda model: model.needs.min_views == 2)
+
+
+def states(model):
+    """Layers whose weights follow the steps without a gradient: queue, bank."""
+    kinds = (kc.layers.FeatureQueue, kc.layers.MemoryBank)
+    return [layer for layer in model.layers if isinstance(layer, kinds)]

@@ -7,11 +7,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import METHODS, arrays, build, dataset, head, sgd, tiny_encoder
+from helpers import METHODS, PAIRS, arrays, build, dataset, head, sgd, tiny_encoder
 
 import keras_contrastive as kc
 
-ALL = pytest.mark.parametrize("name", METHODS)
 (V_1, V_2), LABELS = arrays(16)
 
 
@@ -37,12 +36,12 @@ def refused(model, elements, match, batch=8, **kwargs):
         np.testing.assert_array_equal(a, b)
 
 
-@ALL
+@PAIRS
 def test_bare_pair(name):
     refused(compiled(name), (V_1, V_2), "bare pair.*Yield")
 
 
-@ALL
+@PAIRS
 def test_one_view(name):
     refused(compiled(name), (V_1, LABELS), "one tensor.*Make two views")
     refused(compiled(name), ((V_1,), LABELS), "1 view")
@@ -65,7 +64,7 @@ def test_sce_takes_multi_crop():
     assert len(pairs) == 2 * 3  # globals x (crops - 1)
 
 
-@ALL
+@PAIRS
 def test_views_of_different_shapes(name):
     refused(
         compiled(name), ((V_1, V_2[:, :6]), LABELS), r"input shape .*\(8, 6, 8, 3\)"
@@ -75,7 +74,7 @@ def test_views_of_different_shapes(name):
     refused(model, ((V_1, V_2[:, :6]), LABELS), "of one shape.*same crop size")
 
 
-@ALL
+@PAIRS
 def test_batch_of_one(name):
     refused(compiled(name), ((V_1, V_2), LABELS), "batch of 1", batch=1)
 
@@ -100,7 +99,7 @@ def test_weights_per_example_are_refused():
         compiled().evaluate(data(((V_1, V_2), LABELS, ones)), verbose=0)
 
 
-@ALL
+@PAIRS
 @pytest.mark.parametrize("bad", ["nan", "inf", "range", "empty"])
 def test_bad_pixels(name, bad):
     view = V_1.copy()
@@ -141,7 +140,7 @@ def test_checks_do_not_consume_the_dataset():
     assert seen == [y.numpy().tolist() for _, y in shuffled()]
 
 
-@ALL
+@PAIRS
 def test_bad_encoder(name):
     with pytest.raises((TypeError, ValueError), match="keras.Model"):
         METHODS[name]("resnet50")

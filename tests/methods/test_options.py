@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import METHODS, arrays, build, head, sgd, tiny_encoder
+from helpers import PAIRS, arrays, build, head, sgd, tiny_encoder
 
 import keras_contrastive as kc
 
@@ -19,7 +19,7 @@ def loss_of(model):
     return float(model.contrastive_loss(outputs, batch)), outputs
 
 
-@pytest.mark.parametrize("name", METHODS)
+@PAIRS
 def test_views_as_one_batch_or_one_after_the_other(name):
     default = build(name)
     assert default.concatenate_views == (name in ("simclr", "supcon"))

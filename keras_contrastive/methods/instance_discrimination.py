@@ -1,0 +1,151 @@
+"""Instance discrimination with a memory bank (Wu et al., 2018)."""
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from keras_contrastive import distribute, recipes
+from keras_contrastive.checks import check_count
+from keras_contrastive.layers.memory_bank import MemoryBank
+from keras_contrastive.losses.contrastive_loss import check_positive
+from keras_contrastive.losses.nce_loss import NCELoss
+from keras_contrastive.methods.batch import Needs
+from keras_contrastive.methods.contrastive_model import ContrastiveModel
+from keras_contrastive.ops import l2_normalize
+
+
+@keras.saving.register_keras_serializable(package="keras_contrastive")
+class InstanceDiscrimination(ContrastiveModel):
+    """Every image is a class of its own; a memory bank holds a vector for each.
+
+    With v the embedding of an image, f_j the bank's vectors, n examples and K of them
+    drawn uniformly as noise, the scores are `s_ij = v_i . f_j / t`. In the NCE form
+    (equations 4 to 7) the own entry is told from noise by `P = exp(s) / Z`:
+
+    `l_i = -log P_ii / (P_ii + K/n) - sum_{j drawn} log (K/n) / (P_ij + K/n)`
+
+    Z is n times the mean of exp(s) over the first batch, constant from then on. In the
+    softmax form, of later code, it is the cross-entropy of the own entry among 1 + K.
+    After the step the rows of the batch move towards the new embeddings.
+
+    A dataset yields `((view,), {"id": ids})`; loaders do so for `with_ids=True`.
+    `evaluate` looks the examples up in the bank, so it makes sense for training
+    examples alone.
+
+    Args:
+        encoder: Functional `keras.Model`, images in [0, 255] to features.
+        projector: Layer, features to embeddings; by default the paper's Dense(128).
+        num_examples: n, the number of examples in the data set.
+        num_negatives: K; the paper's 4,096. The draws depend on the step alone.
+        temperature: t > 0; the paper's 0.07.
+        bank_momentum: How much of an old row stays, in [0, 1).
+        nce: Whether the loss is the NCE form, or else the softmax form.
+        num_classes, augmentation: See `ContrastiveModel`.
+
+    Example:
+        views = kc.data.views_from_arrays(
+            images, augmentation=kc.augmentations.instance_discrimination(32),
+            with_ids=True)
+        model = kc.InstanceDiscrimination(encoder, num_examples=len(images))
+        model.compile()
+        model.fit(views, epochs=100)
+
+    Reference: Unsupervised Feature Learning via Non-Parametric Instance Discrimination
+    (2018), https://arxiv.org/abs/1805.01978. The proximal term of section 3.3 is not
+    part of it, as in later code.
+    """
+
+    recipe = recipes.INSTANCE_DISCRIMINATION_IMAGENET
+    needs = Needs(min_views=1, max_views=1, ids=True)
+
+    def __init__(
+        self,
+        encoder: keras.Model,
+        projector: keras.layers.Layer | None = None,
+        *,
+        num_examples: int,
+        num_negatives: int = 4096,
+        temperature: float = 0.07,
+        bank_momentum: float = 0.5,
+        nce: bool = True,
+        num_classes: int | None = None,
+        **kwargs,
+    ):
+        super().__init__(encoder, projector, num_classes=num_classes, **kwargs)
+        self.num_examples = num_examples
+        self.num_negatives = check_count("num_negatives", num_negatives)
+        self.temperature = check_positive("temperature", temperature)
+        self.bank_momentum = bank_momentum
+        self.nce = nce
+        self.bank = MemoryBank(
+            num_examples, self.embedding_dim, bank_momentum, name="bank"
+        )
+        self.constant = self.add_weight(  # Z; 0 until the first step
+            shape=(),
+            dtype="float32",
+            initializer="zeros",
+            trainable=False,
+            autocast=False,
+            aggregation="only_first_replica",
+            name="constant",
+        )
+
+    def default_loss(self):
+        """Return the NCE form, or cross-entropy."""
+        if self.nce:
+            return NCELoss(self.num_examples)
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def forward(self, batch, training):
+        """s_ij = v_i . f_j / t, the own entry first."""
+        features, (embeddings,) = self.online(batch.views, training)
+        entries = ops.concatenate([batch.ids[:, None], self._noise(batch)], axis=1)
+        rows = self.bank.rows(entries)  # (n, 1 + K, dim)
+        v = l2_normalize(embeddings)
+        scores = ops.einsum("nkd,nd->nk", rows, v) / self.temperature
+        estimate = distribute.all_reduce_mean(ops.mean(ops.exp(scores)))
+        constant = ops.convert_to_tensor(self.constant)
+        return {
+            "features": features,
+            "anchor": embeddings,
+            "positive": rows[:, 0],
+            "scores": scores,
+            "Z": ops.stop_gradient(
+                ops.where(constant > 0, constant, self.num_examples * estimate)
+            ),
+        }
+
+    def _noise(self, batch):
+        """K entries for each example: every replica draws for all and takes its own."""
+        size = ops.shape(batch.ids)[0]
+        drawn = tf.random.stateless_uniform(
+            (distribute.num_replicas() * size, self.num_negatives),
+            seed=ops.stack([0, ops.cast(batch.step, "int32")]),
+            maxval=self.num_examples,
+            dtype=batch.ids.dtype,
+        )
+        start = distribute.replica_id() * size
+        return drawn[start : start + size]
+
+    def contrastive_loss(self, outputs, batch):
+        """Return the mean of the NCE form, or of the cross-entropy."""
+        if self.nce:
+            return self.loss(outputs["Z"], outputs["scores"])
+        own = ops.zeros_like(batch.ids)
+        return self.loss(own, outputs["scores"])
+
+    def after_step(self, outputs, batch, applied):
+        """Remember the new embeddings, and Z of the first step."""
+        self.bank.update(batch.ids, outputs["anchor"], applied)
+        self.constant.assign(ops.where(applied, outputs["Z"], self.constant))
+
+    def get_config(self):
+        """Return the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "num_examples": self.num_examples,
+            "num_negatives": self.num_negatives,
+            "temperature": self.temperature,
+            "bank_momentum": self.bank_momentum,
+            "nce": self.nce,
+        }
