@@ -7,7 +7,7 @@ from keras import ops
 from keras_contrastive import distribute, recipes
 from keras_contrastive.checks import check_count
 from keras_contrastive.layers.memory_bank import MemoryBank
-from keras_contrastive.losses.contrastive_loss import check_positive
+from keras_contrastive.losses.contrastive_loss import check_temperature
 from keras_contrastive.losses.nce_loss import NCELoss
 from keras_contrastive.methods.batch import Needs
 from keras_contrastive.methods.contrastive_model import ContrastiveModel
@@ -74,7 +74,7 @@ class InstanceDiscrimination(ContrastiveModel):
         super().__init__(encoder, projector, num_classes=num_classes, **kwargs)
         self.num_examples = num_examples
         self.num_negatives = check_count("num_negatives", num_negatives)
-        self.temperature = check_positive("temperature", temperature)
+        self.temperature = check_temperature("temperature", temperature)
         self.bank_momentum = bank_momentum
         self.nce = nce
         self.bank = MemoryBank(

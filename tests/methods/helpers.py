@@ -17,16 +17,12 @@ METHODS = {
     "supcon": lambda encoder, **kw: kc.SupCon(encoder, head(), **kw),
     "byol": lambda encoder, **kw: kc.BYOL(encoder, head(), head(), **kw),
     "sce": lambda encoder, **kw: kc.SCE(encoder, head(), queue_size=24, **kw),
-    "moco": lambda encoder, **kw: kc.MoCo(encoder, head(), queue_size=24, **kw),
-    "moco_symmetric": lambda encoder, **kw: kc.MoCo(
+    "moco": lambda encoder, **kw: kc.MoCo(
         encoder, head(), queue_size=24, symmetric=True, **kw
     ),
     "barlow_twins": lambda encoder, **kw: kc.BarlowTwins(encoder, head(), **kw),
     "instance_discrimination": lambda encoder, **kw: kc.InstanceDiscrimination(
         encoder, head(), num_examples=32, num_negatives=8, **kw
-    ),
-    "instance_discrimination_softmax": lambda encoder, **kw: kc.InstanceDiscrimination(
-        encoder, head(), num_examples=32, num_negatives=8, nce=False, **kw
     ),
 }
 

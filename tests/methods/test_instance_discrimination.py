@@ -14,8 +14,7 @@ def unit(x):
 
 @pytest.mark.parametrize("nce", [True, False])
 def test_a_step_by_the_paper(nce):
-    name = "instance_discrimination" + ("" if nce else "_softmax")
-    model = build(name)
+    model = build("instance_discrimination", nce=nce)
     model.compile(sgd(0.0))
     (view,), targets = inputs(model, 8)
     ids, n, t = targets["id"], 32, 0.07

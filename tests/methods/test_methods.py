@@ -276,7 +276,7 @@ def test_target_batch_norm_is_its_own(name):
     norm.moving_mean.assign(np.full(norm.moving_mean.shape, 50.0))
     model.train_on_batch(views, labels)
     # Forward passes of the target in one step.
-    seen = 2 if name in ("byol", "moco_symmetric") else 1
+    seen = 2 if name in ("byol", "moco") else 1
     moved = np.array(norm.moving_mean)
     np.testing.assert_allclose(moved, 50.0 * 0.9**seen, atol=1.5)
     online = model.encoder.layers[3].moving_mean
