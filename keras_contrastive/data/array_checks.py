@@ -2,6 +2,8 @@
 
 import numpy as np
 
+# What resizing may make of [0, 255] by rounding or a cubic filter's last digit.
+LOWEST, HIGHEST = -0.5, 255.5
 _CHUNK = 1024  # images looked at together, so that a check needs little memory
 
 
@@ -76,12 +78,12 @@ def check_limits(name: str, low: float, high: float, is_float: bool, remedy: str
     Raises:
         ValueError: in these two cases; `remedy` is how to multiply by 255.
     """
-    if low < 0 or high > 255:
+    if low < LOWEST or high > HIGHEST:
         raise ValueError(
             f"{name} must be in [0, 255]. Received: values in [{low:g}, {high:g}]. "
             + (
                 "Undo the normalisation: scaling is a layer inside the encoder."
-                if low < 0
+                if low < LOWEST
                 else "Divide images of 16 bits by 257, as float32 (65535 becomes 255); "
                 "of any other depth, by its largest possible value / 255."
             )

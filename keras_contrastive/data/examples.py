@@ -5,6 +5,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from keras_contrastive.data.array_checks import HIGHEST, LOWEST
 from keras_contrastive.data.bad_examples import BadExamples, watch
 from keras_contrastive.data.cache import PARALLEL, Cache
 from keras_contrastive.data.crop_first import CropFirst, begins_with_crop
@@ -20,10 +21,10 @@ def views_from_source(source: Source, options: Options) -> tf.data.Dataset:
     """The dataset that `views_from_directory`, `_tfds` and `_dataset` return.
 
     A pass: records in the order of the epoch -> decoded (in parallel, the only step
-    that may fail; of floats those with NaN are left out) -> the first `steps * batch`
-    that succeeded -> batches -> views (in parallel). Images of different sizes are
-    cropped one by one, before batching, if that is what the policy begins with; by any
-    other policy they get their views then.
+    that may fail; of floats those outside of [0, 255], NaN too, are left out) -> the
+    first `steps * batch` that succeeded -> batches -> views (in parallel). Images of
+    different sizes are cropped one by one, before batching, if that is what the policy
+    begins with; by any other policy they get their views then.
     """
     source = source.share(options.worker, options.workers)
     steps = options.steps(source.size, source.name)
@@ -62,10 +63,11 @@ def views_from_source(source: Source, options: Options) -> tf.data.Dataset:
         # stand in for bad ones. They cost nothing while nobody asks for them.
         records = order(epoch, cached.records).concatenate(cached.records)
         records = records.enumerate()
-        return play(epoch, records.filter(is_finite) if source.is_float else records)
+        return play(epoch, records.filter(is_in_range) if source.is_float else records)
 
-    def is_finite(position, record):
-        return tf.reduce_all(tf.math.is_finite(record[1][0]))
+    def is_in_range(position, record):
+        image = record[1][0]  # NaN is not in it either
+        return tf.reduce_all((image >= LOWEST) & (image <= HIGHEST))
 
     @tf.autograph.experimental.do_not_convert
     def load(epoch, numbered):

@@ -9,7 +9,8 @@ from keras_contrastive.data.options import Options
 from keras_contrastive.data.source import Source
 
 _SHUFFLE_BUFFER = 10_000
-_LOOKED_AT = 8  # float images at the start whose value range is checked
+# Images at the start whose value range is checked, and where they are looked for.
+_LOOKED_AT, _START = 8, 256
 
 
 def views_from_dataset(
@@ -52,9 +53,10 @@ def views_from_dataset(
         channels: 1 or 3, for encoded images.
         cache_encoded: Whether to keep the elements, as they come, in memory.
         cache_decoded: Whether to keep the decoded images in memory.
-        on_error: As in `views_from_directory`, for encoded images and for float
-            images with NaN or infinite pixels. An error that `dataset` itself raises
-            with decoded images is passed on.
+        on_error: As in `views_from_directory`, for encoded images, and for images of
+            another dtype than uint8 with NaN or infinite pixels, or some outside of
+            [0, 255]. An error that `dataset` itself raises with decoded images is
+            passed on.
         input_context: As in `views_from_arrays`.
         image_key: Where the image is, if elements are dictionaries.
         label_key: Where the label is; `None` or an absent "label": no labels.
@@ -68,8 +70,8 @@ def views_from_dataset(
 
     Raises:
         ValueError: if the elements are batched or of another form, if the first ones
-            are floats in [0, 1] or outside of [0, 255], if the number of elements is
-            unknown, infinite or zero, and as in `views_from_arrays`.
+            that are not black are in [0, 1] or outside of [0, 255], if the number of
+            elements is unknown, infinite or zero, and as in `views_from_arrays`.
 
     Example:
         >>> files = tf.data.Dataset.list_files("photos/*.jpg", shuffle=False)
@@ -107,7 +109,7 @@ def views_from_dataset(
         size=size,
         shuffle_buffer=shuffle_buffer or min(size, _SHUFFLE_BUFFER),
         image_shape=shape,
-        explain=_not_finite if image.dtype.is_floating else None,
+        explain=_not_in_range if image.dtype.is_floating else None,
     )
     return views_from_source(source, options)
 
@@ -201,8 +203,10 @@ def _check_image(image):
 
 
 def _check_first(records):
-    """Looks at a few float images, which mistaken value ranges do not escape."""
-    images = [record[0] for record in records.take(_LOOKED_AT).as_numpy_iterator()]
+    """Looks at a few images that are not black: a mistaken value range shows there."""
+    images = records.map(lambda image, *label: image).take(_START)
+    images = images.filter(lambda image: tf.reduce_any(image != 0)).take(_LOOKED_AT)
+    images = list(images.as_numpy_iterator())
     finite = [image for image in images if np.isfinite(image).all() and image.size]
     if finite:
         low = min(image.min() for image in finite)
@@ -211,8 +215,8 @@ def _check_first(records):
         check_limits("The images of `dataset`", low, high, True, remedy)
 
 
-def _not_finite(index):
-    return f"example {index}: NaN or infinite pixels"
+def _not_in_range(index):
+    return f"example {index}: NaN or infinite pixels, or some outside of [0, 255]"
 
 
 def _standard(image):

@@ -98,6 +98,47 @@ def test_errors_say_what_is_wrong(dataset, options, message):
         views(dataset, **options)
 
 
+@pytest.mark.parametrize("black", [0, 20])  # what comes first says nothing
+def test_value_ranges_that_are_not_those_of_images(black):
+    x = np.concatenate([np.zeros_like(X[[0] * black]), X]).astype("float32") * 25
+
+    def views_of(images):
+        return views(tf.data.Dataset.from_tensor_slices(images))
+
+    for images, message in [
+        (x / 255, r"Multiply by 255: map the images to image \* 255"),
+        ((x - 127) / 60 * (x > 0), "Undo the normalisation"),
+        (((x - 128) * (x > 0)).astype("int32"), "Undo the normalisation"),
+        ((x * 257).astype("uint16"), "16 bits by 257"),
+        (x * 1000, r"Received: values in \[25000, 200000\]"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            views_of(images)
+    for good in (x, x.astype("uint8"), x.astype("int32"), np.zeros_like(x)):
+        one_pass(views_of(good))
+
+
+def test_rounding_of_a_resize_is_no_other_range():
+    white = np.full_like(X, 255, "float32") + 1e-4  # as tf.image.resize gives it
+    assert white.max() > 255
+    dataset = tf.data.Dataset.from_tensor_slices(white)
+    assert len(one_pass(views(dataset, on_error="raise"))[0]) == 8
+    assert (
+        len(one_pass(data.views_from_arrays(white, augmentation=None, batch_size=8))[0])
+        == 8
+    )
+
+
+def test_images_out_of_range_further_on_are_named():
+    x = np.concatenate([X] * 2).astype("float32")
+    x[12] *= 1000
+    dataset = views(tf.data.Dataset.from_tensor_slices(x), batch_size=5)
+    with pytest.warns(
+        UserWarning, match=r"1 unreadable.*\n  example 12: .* of \[0, 255"
+    ):
+        assert len(one_pass(dataset)[0]) == 20
+
+
 def test_float_images_that_are_no_images():
     floats = ARRAYS.map(lambda x, y: (tf.cast(x, tf.float32), y))
     for factor, message in ((1 / 255, r"image \* 255"), (-1.0, "Undo the normal")):
