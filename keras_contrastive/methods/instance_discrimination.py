@@ -28,9 +28,8 @@ class InstanceDiscrimination(ContrastiveModel):
     softmax form, of later code, it is the cross-entropy of the own entry among 1 + K.
     After the step the rows of the batch move towards the new embeddings.
 
-    A dataset yields `((view,), {"id": ids})`; loaders do so for `with_ids=True`.
-    `evaluate` looks the examples up in the bank, so it makes sense for training
-    examples alone.
+    A dataset yields `((view,), {"id": ids})`, ids from 0 to n - 1. `evaluate` looks the
+    examples up in the bank, so it makes sense for training examples alone.
 
     Args:
         encoder: Functional `keras.Model`, images in [0, 255] to features.
@@ -43,12 +42,14 @@ class InstanceDiscrimination(ContrastiveModel):
         num_classes, augmentation: See `ContrastiveModel`.
 
     Example:
-        views = kc.data.views_from_arrays(
-            images, augmentation=kc.augmentations.instance_discrimination(32),
-            with_ids=True)
-        model = kc.InstanceDiscrimination(encoder, num_examples=len(images))
+        ids = {"id": np.arange(len(images))}
+        data = tf.data.Dataset.from_tensor_slices(((images,), ids))
+        data = data.shuffle(len(images)).batch(256, drop_remainder=True)
+        policy = kc.augmentations.instance_discrimination(32)
+        model = kc.InstanceDiscrimination(
+            encoder, num_examples=len(images), augmentation=policy)
         model.compile()
-        model.fit(views, epochs=100)
+        model.fit(data, epochs=100)
 
     Reference: Unsupervised Feature Learning via Non-Parametric Instance Discrimination
     (2018), https://arxiv.org/abs/1805.01978. The proximal term of section 3.3 is not

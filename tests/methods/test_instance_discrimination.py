@@ -43,7 +43,7 @@ def test_a_step_by_the_paper(nce):
 @pytest.mark.parametrize(
     ("ids", "match"),
     [
-        (None, "remembers every example.*no ids.*with_ids=True"),
+        (None, "remembers every example.*no ids.*from 0 on"),
         (np.arange(32) - 1, "negative"),
         (np.arange(32) + 1, "below num_examples=32.*larger"),
         (np.arange(32) // 2, "same id twice"),
