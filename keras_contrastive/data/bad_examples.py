@@ -1,4 +1,4 @@
-"""Unreadable images: noticed by the gaps that they leave, named once per epoch."""
+"""Unreadable examples: noticed by the gaps they leave, named once per epoch."""
 
 import warnings
 from collections.abc import Callable
@@ -25,38 +25,28 @@ class BadExamples:
 
     Args:
         source: What is read, for messages: a path, a name.
-        explain: From the index of an example to its path and why it fails.
         raise_errors: Whether a bad example is an error.
         remedy: What else than "Remove or repair it" the error says.
     """
 
-    def __init__(
-        self,
-        source: str,
-        explain: Callable[[int], str],
-        raise_errors: bool,
-        remedy: str,
-    ):
+    def __init__(self, source: str, raise_errors: bool, remedy: str):
         self._source = source
-        self._explain = explain
         self._raise_errors = raise_errors
         self._remedy = remedy
         self._found = {}
 
-    def add(self, indices):
-        """Notes bad examples, by index.
+    def add(self, found: dict[str, int]):
+        """Notes bad examples: texts, and for how many examples each stands.
 
         Raises:
             ValueError: at the first one, if errors are to be raised.
         """
-        for index in map(int, indices):
-            text = self._found.get(index) or self._explain(index)
-            self._found[index] = text
-            if self._raise_errors:
-                raise ValueError(
-                    f"Cannot read an image of {self._source}: {text}. Remove or repair "
-                    f"it{self._remedy}."
-                )
+        self._found |= found
+        if self._found and self._raise_errors:
+            raise ValueError(
+                f"Cannot read an image of {self._source}: {next(iter(self._found))}. "
+                f"Remove or repair it{self._remedy}."
+            )
 
     def warn(self):
         """One warning for what was found since the last call, if anything was."""
@@ -64,23 +54,35 @@ class BadExamples:
         if not found:
             return
         warnings.warn(
-            f"{len(found)} unreadable image(s) of {self._source} were replaced by the "
-            f"next readable ones in this epoch:{listed(found.values())}",
+            f"{sum(found.values())} unreadable image(s) of {self._source} were "
+            "replaced by the next readable ones in this epoch:"
+            f"{listed(_counted(found))}",
             stacklevel=2,
         )
 
-    def give_up(self):
+    def give_up(self, first: Callable[[], dict[str, int]]):
         """Raises: fewer than half of the examples can be read.
+
+        Args:
+            first: Names a few examples, if none has been named yet.
 
         Raises:
             ValueError: always.
         """
-        texts = sorted(self._found.values())[:3]
-        example = "".join(f"\n  {text}" for text in texts)
+        self.add({})
+        found = self._found or first()
+        example = "".join(f"\n  {text}" for text in sorted(_counted(found))[:3])
         raise ValueError(
             f"More than half of the images of {self._source} cannot be read, so an "
             f"epoch cannot be filled. Remove or repair them.{example}"
         )
+
+
+def _counted(found):
+    return [
+        text if count == 1 else f"{text}, and {count - 1} after it"
+        for text, count in found.items()
+    ]
 
 
 def watch(dataset: tf.data.Dataset, on_gap: Callable) -> tf.data.Dataset:

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from keras_contrastive.data.bad_examples import BadExamples
 from keras_contrastive.data.decoding import decode_image
+from keras_contrastive.data.diagnosis import Diagnosis
 from keras_contrastive.data.options import Options
 from keras_contrastive.data.source import Source
 from keras_contrastive.image_io import resize_and_center_crop
@@ -26,7 +27,8 @@ class Cache:
         self._bad = bad
         self._seen = np.zeros(source.size, bool)
         self.in_memory = options.cache_encoded or options.cache_decoded
-        self.records = source.records.enumerate()
+        self.records = source.numbered(options.worker, options.workers)
+        self.diagnosis = Diagnosis(source, self.records)
         if options.cache_decoded:
             self._keep(lambda record: self._decode(self._read(record)))
             self.read = self.load = tf.identity
@@ -34,13 +36,14 @@ class Cache:
             self._keep(self._read)
             self.read, self.load = tf.identity, self._decode
         else:
-            self._seen[:] = True
             self.read = self._read
             self.load = lambda record: self._decode(self._read(record))
 
-    def kept(self):
-        """Indices of the examples that `records` holds."""
-        return np.flatnonzero(self._seen)
+    def indices(self):
+        """Dataset of the indices that `records` gives, without the records."""
+        if not self.in_memory:
+            return self.diagnosis.indices
+        return tf.data.Dataset.from_tensor_slices(np.flatnonzero(self._seen))
 
     def filled(self, epoch):
         """`epoch`, after everything to be kept in memory is there.
@@ -62,7 +65,8 @@ class Cache:
         def end():
             nonlocal filled
             filled = True
-            self._bad.add(np.flatnonzero(~self._seen))
+            if self._seen.sum() < self._source.size // self._options.workers:
+                self._bad.add(self.diagnosis.missing(self._seen))
             return np.int64(0)
 
         def fill():
@@ -97,7 +101,4 @@ class Cache:
             image_or_bytes, *label = record
             return index, (function(image_or_bytes), *label)
 
-        records = self.records.map(make, **PARALLEL)
-        if self._source.is_encoded:
-            records = records.ignore_errors()
-        self.records = records.cache()
+        self.records = self.records.map(make, **PARALLEL).ignore_errors().cache()

@@ -96,5 +96,8 @@ def _is_animated_webp(contents):
 def reason(error: Exception) -> str:
     """The sentence in a TensorFlow error, without node names."""
     text = getattr(error, "message", None) or str(error)
+    text = re.sub(
+        r"Error in user-defined function passed to .*?: (Iterator\S*: )?", "", text
+    )
     text = re.sub(r"\{\{.*?\}\}|\[Op:.*?\]( name:)?", "", text).strip()
     return text.splitlines()[0].strip(" .") if text else type(error).__name__

@@ -9,6 +9,7 @@ from keras_contrastive.data.array_checks import HIGHEST, LOWEST
 from keras_contrastive.data.bad_examples import BadExamples, watch
 from keras_contrastive.data.cache import PARALLEL, Cache
 from keras_contrastive.data.crop_first import CropFirst, begins_with_crop
+from keras_contrastive.data.diagnosis import Replay
 from keras_contrastive.data.epochs import Epochs
 from keras_contrastive.data.options import Options
 from keras_contrastive.data.pipeline import finished, play
@@ -20,16 +21,17 @@ from keras_contrastive.data.views import ViewMaker
 def views_from_source(source: Source, options: Options) -> tf.data.Dataset:
     """The dataset that `views_from_directory`, `_tfds` and `_dataset` return.
 
-    A pass: records in the order of the epoch -> decoded (in parallel, the only step
-    that may fail; of floats those outside of [0, 255], NaN too, are left out) -> the
-    first `steps * batch` that succeeded -> batches -> views (in parallel). Images of
-    different sizes are cropped one by one, before batching, if that is what the policy
-    begins with; by any other policy they get their views then.
+    A pass: records in the order of the epoch (the source may raise, but not for ever)
+    -> decoded (in parallel, which may fail as well; of floats those outside of
+    [0, 255], NaN too, are left out) -> the first `steps * batch` that succeeded ->
+    batches -> views (in parallel). Images of different sizes are cropped one by one,
+    before batching, if that is what the policy begins with; by any other policy they
+    get their views then.
     """
-    source = source.share(options.worker, options.workers)
-    steps = options.steps(source.size, source.name)
+    size = source.size // options.workers
+    steps = options.steps(size, source.name)
     batch = options.local_batch_size
-    wanted = steps * batch if options.drop_remainder else source.size
+    wanted = steps * batch if options.drop_remainder else size
     same_size = options.image_size is not None or None not in source.image_shape
     if options.augmentation is None and not same_size:
         raise ValueError(
@@ -37,12 +39,7 @@ def views_from_source(source: Source, options: Options) -> tf.data.Dataset:
             "make a batch only if they have one. Received: augmentation=None, "
             "image_size=None. Pass image_size=(height, width), or an augmentation."
         )
-    bad = BadExamples(
-        source.name,
-        source.explain or (lambda index: f"example {index}"),
-        options.on_error == "raise",
-        source.remedy,
-    )
+    bad = BadExamples(source.name, options.on_error == "raise", source.remedy)
     cached = Cache(source, options, bad)
     make_views = ViewMaker(options.augmentation)
     crop_first = None
@@ -54,7 +51,7 @@ def views_from_source(source: Source, options: Options) -> tf.data.Dataset:
             return records
         key = order_key(options.seed, epoch)
         # Caches hold what they shuffle in memory anyway: no smaller buffer.
-        buffer_size = source.size if cached.in_memory else source.shuffle_buffer
+        buffer_size = size if cached.in_memory else min(size, source.shuffle_buffer)
         return shuffled(records, buffer_size, key)
 
     def examples(epoch):
@@ -92,25 +89,25 @@ def views_from_source(source: Source, options: Options) -> tf.data.Dataset:
         return epoch, (images, *labels)
 
     @functools.lru_cache(maxsize=2)
-    def indices_of(epoch):
-        """Replays the order of an epoch, with indices in the place of records."""
-        kept = tf.data.Dataset.from_tensor_slices(cached.kept())
+    def replay_of(epoch):
+        """The order of an epoch, with indices in the place of records."""
+        indices = cached.indices()
         replay = tf.data.Dataset.from_tensors(np.int64(epoch)).flat_map(
-            lambda e: order(e, kept).concatenate(kept)
+            lambda e: order(e, indices).concatenate(indices)
         )
-        return np.array(list(replay.as_numpy_iterator()))
+        return Replay(replay)
 
     def on_gap(epoch, first, numbers):
         missing = np.setdiff1d(np.arange(first, numbers[-1]), numbers)
-        bad.add(indices_of(epoch)[missing])
+        replay = replay_of(epoch)
+        bad.add(cached.diagnosis.name(replay[position] for position in missing))
 
     epochs = Epochs()
     dataset = epochs.dataset().flat_map(examples).map(load, **PARALLEL)
     make_views.check()
-    if source.is_encoded:
-        dataset = dataset.ignore_errors()
-    if source.is_encoded or source.is_float:
-        dataset = _or_give_up(dataset, bad)
+    dataset = _or_give_up(
+        dataset.ignore_errors(), lambda: bad.give_up(cached.diagnosis.first)
+    )
     dataset = dataset.take(wanted).batch(batch, options.drop_remainder)
     dataset = dataset.map(lambda epoch, positions, e: (epoch[0], positions, e))
     dataset = watch(dataset, on_gap).map(augment, **PARALLEL)
@@ -118,12 +115,12 @@ def views_from_source(source: Source, options: Options) -> tf.data.Dataset:
     return finished(dataset, epochs, steps, options, on_end=bad.warn)
 
 
-def _or_give_up(dataset, bad):
+def _or_give_up(dataset, raises):
     """`dataset`, and an error for who asks for more than it has."""
     spec = dataset.element_spec
 
     def give_up(_):
-        called = tf.numpy_function(bad.give_up, [], tf.int64)
+        called = tf.numpy_function(raises, [], tf.int64)
         with tf.control_dependencies([called]):
             return tf.nest.map_structure(tf.identity, _empty(spec))
 

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_contrastive.data.array_checks import check_limits
+from keras_contrastive.data.diagnosis import tfrecord_files
 from keras_contrastive.data.examples import views_from_source
 from keras_contrastive.data.options import Options
 from keras_contrastive.data.source import Source
@@ -53,10 +54,11 @@ def views_from_dataset(
         channels: 1 or 3, for encoded images.
         cache_encoded: Whether to keep the elements, as they come, in memory.
         cache_decoded: Whether to keep the decoded images in memory.
-        on_error: As in `views_from_directory`, for encoded images, and for images of
-            another dtype than uint8 with NaN or infinite pixels, or some outside of
-            [0, 255]. An error that `dataset` itself raises with decoded images is
-            passed on.
+        on_error: As in `views_from_directory`, for images that cannot be decoded, those
+            of another dtype than uint8 with NaN or infinite pixels, or some outside of
+            [0, 255], and elements in whose place `dataset` itself raises. What does not
+            come after a damaged record, or after a generator has raised, is replaced
+            as well, up to half of all.
         input_context: As in `views_from_arrays`.
         image_key: Where the image is, if elements are dictionaries.
         label_key: Where the label is; `None` or an absent "label": no labels.
@@ -99,6 +101,8 @@ def views_from_dataset(
         )
     size = _size(dataset, num_examples)
     records = _records(dataset, image_key, label_key).take(size)
+    # What ends too early is an error like any other.
+    records = records.apply(tf.data.experimental.assert_cardinality(size))
     image = records.element_spec[0]
     if image.dtype.is_floating:
         _check_first(records)
@@ -110,6 +114,7 @@ def views_from_dataset(
         shuffle_buffer=shuffle_buffer or min(size, _SHUFFLE_BUFFER),
         image_shape=shape,
         explain=_not_in_range if image.dtype.is_floating else None,
+        files=lambda: tfrecord_files(dataset),
     )
     return views_from_source(source, options)
 
@@ -204,7 +209,9 @@ def _check_image(image):
 
 def _check_first(records):
     """Looks at a few images that are not black: a mistaken value range shows there."""
-    images = records.map(lambda image, *label: image).take(_START)
+    # Numbered, so that what raises for ever comes to an end.
+    first = tf.data.Dataset.zip(tf.data.Dataset.range(_START), records)
+    images = first.map(lambda index, record: record[0]).ignore_errors()
     images = images.filter(lambda image: tf.reduce_any(image != 0)).take(_LOOKED_AT)
     images = list(images.as_numpy_iterator())
     finite = [image for image in images if np.isfinite(image).all() and image.size]

@@ -53,7 +53,8 @@ def views_from_tfds(
         channels: 1 or 3; by default as the data set says.
         cache_encoded: Whether to keep the encoded images in memory.
         cache_decoded: Whether to keep the decoded images in memory.
-        on_error: As in `views_from_directory`.
+        on_error: As in `views_from_directory`, also for damaged records: TensorFlow
+            reads no further in a file, so that what follows them there is lost too.
         input_context: As in `views_from_arrays`.
         image_key: Name of the feature that is the image.
         label_key: Name of the feature that is the label; `None` or an absent
@@ -127,6 +128,7 @@ def source_of_tfds(name, split, channels, image_key, label_key, data_dir):
         size=split_info.num_examples,
         shuffle_buffer=_buffer_size(split_info),
         image_shape=tuple(image.shape[:2]),
+        files=lambda: _tfrecords(split_info),
     )
     return source, channels, getattr(label, "names", None)
 
@@ -240,6 +242,15 @@ def _split(builder, name, split):
             "of one (train[:10%]) or a sum (train+test). "
             f"Received: split={split!r}."
         ) from error
+
+
+def _tfrecords(split):
+    """The TFRecord files of a split, each with its number of records."""
+    return {
+        part.filename: part.examples_in_shard
+        for part in split.file_instructions
+        if ".tfrecord" in part.filename
+    }
 
 
 def _features(builder, name, image_key, label_key):

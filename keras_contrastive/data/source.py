@@ -20,6 +20,8 @@ class Source:
         image_shape: Static `(height, width)` of all images; `None` where it differs.
         explain: From an index to a text that names the record and what is wrong.
         remedy: What else than "Remove or repair it" the error for a bad record says.
+        files: Returns the TFRecord files behind it, each with its number of records if
+            that is known; they are searched for damage after an error.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Source:
     image_shape: tuple[int | None, int | None] = (None, None)
     explain: Callable[[int], str] | None = None
     remedy: str = ', or pass on_error="replace" to go on with the next image'
+    files: Callable[[], dict[str, int | None]] = dict
 
     @property
     def is_encoded(self) -> bool:
@@ -41,15 +44,14 @@ class Source:
         """Whether the records are images that can hold NaN."""
         return self.records.element_spec[0].dtype.is_floating
 
-    def share(self, worker: int, workers: int) -> "Source":
-        """The part of one worker; all parts have the same size."""
+    def numbered(self, worker: int = 0, workers: int = 1) -> tf.data.Dataset:
+        """`(index, record)` of one worker's part; all parts have the same size.
+
+        An element that raises takes an index, too, and there are no more indices than
+        examples: a source that raises for ever comes to an end.
+        """
+        indices = tf.data.Dataset.range(self.size)
+        records = tf.data.Dataset.zip(indices, self.records)
         if workers == 1:
-            return self
-        size = self.size // workers
-        explain = self.explain
-        return dataclasses.replace(
-            self,
-            records=self.records.shard(workers, worker).take(size),
-            size=size,
-            explain=explain and (lambda index: explain(index * workers + worker)),
-        )
+            return records
+        return records.shard(workers, worker).take(self.size // workers)

@@ -59,6 +59,66 @@ def test_encoded_images_of_any_size_and_bad_ones():
         one_pass(views(dataset, on_error="raise", **options))
 
 
+def generated(fails, count=40, encoded=False):
+    """A dataset from a generator that raises in the place of one example."""
+
+    def images():
+        for i in range(count):
+            if i == fails:
+                raise ValueError(f"boom at {i}")
+            yield tf.io.encode_png(image(i)).numpy() if encoded else image(i), i
+
+    def image(i):
+        return np.full((4, 4, 3), i, np.uint8)
+
+    spec = (
+        tf.TensorSpec((), tf.string) if encoded else tf.TensorSpec((4, 4, 3), "uint8")
+    )
+    signature = (spec, tf.TensorSpec((), tf.int64))
+    return tf.data.Dataset.from_generator(images, output_signature=signature)
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+def test_a_generator_that_raises_is_quoted(encoded):
+    dataset = generated(35, encoded=encoded)
+    options = {"augmentation": Shrink(), "num_examples": 40, "batch_size": 8}
+    text = "example 35: ValueError: boom at 35"
+    warned = pytest.warns(UserWarning, match=f"5 unreadable image.*\\n  {text}")
+    for cached in (False, True):
+        with warned:
+            view, _, labels = one_pass(views(dataset, cache_decoded=cached, **options))
+        assert len(labels) == 40 and set(labels) == set(range(35))
+        np.testing.assert_array_equal(numbers(view), labels)
+    with pytest.raises(tf.errors.OpError, match=text):
+        one_pass(views(dataset, on_error="raise", **options))
+
+
+def test_one_element_that_raises_and_damaged_tfrecords(tmp_path):
+    def broken(x, y):
+        tf.debugging.Assert(y != 4, ["no four"])
+        return x, y
+
+    text = "1 unreadable image.*\n  example 4: .*no four"
+    with pytest.warns(UserWarning, match=text):
+        labels = one_pass(views(ARRAYS.map(broken), batch_size=5))[2]
+    assert len(labels) == 10 and set(labels) == set(range(10)) - {4}
+
+    path = tmp_path / "own.tfrecord"
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for image in X:
+            writer.write(tf.io.encode_png(image).numpy())
+    content = bytearray(path.read_bytes())
+    content[len(content) * 3 // 4] ^= 1
+    path.write_bytes(content)
+    records = tf.data.TFRecordDataset(str(path)).map(lambda x: (x, tf.constant(1)))
+    options = {"num_examples": 10, "augmentation": Shrink(), "batch_size": 5}
+    text = "example 7: corrupted record .*own.tfrecord: corrupted record at"
+    with pytest.warns(UserWarning, match=f"3 unreadable image.*\\n  {text}"):
+        one_pass(views(records, **options))
+    with pytest.raises(tf.errors.OpError, match=text):
+        one_pass(views(records, on_error="raise", **options))
+
+
 def test_length_must_be_known():
     unknown = ARRAYS.filter(lambda x, y: y < 9)
     with pytest.raises(ValueError, match="Pass num_examples="):

@@ -1,3 +1,6 @@
+import shutil
+import struct
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -73,6 +76,54 @@ def test_images_in_order(folder):
     dataset = data.images_from_tfds("tiny", "test[:40%]", **options)
     (images,) = dataset
     assert images.shape == (4, 3, 3, 1) and dataset.class_names is None
+
+
+def damaged(folder, tmp_path, how):
+    """A copy of the data set whose file is damaged in its sixth record."""
+    shutil.copytree(folder, tmp_path / how)
+    (file,) = (tmp_path / how).glob("tiny/*/*-train.tfrecord*")
+    content = bytearray(file.read_bytes())
+    starts = [0]
+    while starts[-1] < len(content):  # length, its checksum, the data, its checksum
+        (length,) = struct.unpack_from("<Q", content, starts[-1])
+        starts.append(starts[-1] + 12 + length + 4)
+    if how == "flipped":
+        content[starts[5] + 40] ^= 4
+    else:
+        del content[starts[5] + (40 if how == "truncated" else 0) :]
+    file.write_bytes(content)
+    return tmp_path / how, file
+
+
+@pytest.mark.parametrize("options", [{}, {"cache_encoded": True}, {"shuffle": False}])
+@pytest.mark.parametrize(
+    "how, text",
+    [
+        ("flipped", r"example 5: corrupted record.*-train.*: corrupted record at"),
+        ("truncated", r"example 5: truncated record.*-train.*: truncated record at"),
+        ("shortened", r"example 5: .*contained only 5.*-train.*: 5 of 10 records"),
+    ],
+)
+def test_damaged_records_are_named_and_replaced_or_raised(
+    folder, tmp_path, how, text, options
+):
+    path, file = damaged(folder, tmp_path, how)
+    dataset = views(path, batch_size=5, **options)
+    with pytest.warns(UserWarning, match=f"5 unreadable image.*\\n  {text}"):
+        view, _, labels = one_pass(dataset)
+    assert len(labels) == 10
+    np.testing.assert_array_equal(numbers(view), labels)
+    assert len(set(labels)) == 5
+    with pytest.raises(tf.errors.OpError, match=text) as error:
+        one_pass(views(path, batch_size=5, on_error="raise", **options))
+    assert "Cannot read an image of 'tiny'" in str(error.value)
+
+
+def test_an_empty_file_is_given_up(folder, tmp_path):
+    path, file = damaged(folder, tmp_path, "shortened")
+    file.write_bytes(b"")
+    with pytest.raises(tf.errors.OpError, match="More than half.*tiny.*\n.*0 of 10"):
+        one_pass(views(path))
 
 
 @pytest.mark.parametrize(
