@@ -3,14 +3,18 @@
     python examples/few_labels.py --fine_tune=         # no networks trained: a minute
     python examples/few_labels.py --encoder=runs/quickstart/encoder.keras
     python examples/few_labels.py --dataset=fashion_mnist --fine_tune=0.01
+    python examples/few_labels.py --dataset=photos/ --encoder=runs/photos/encoder.keras
 
 Compares linear classifiers on raw pixels and on the encoder's features, the encoder
 fine-tuned, and the same network from scratch, all on the same class-balanced draws of
-labels: see `kc.evaluation.few_label_evaluation`. Writes few_labels.json and .png.
+labels: see `kc.evaluation.few_label_evaluation`. Of a folder with one folder for each
+class, a fifth of each class is the test set; a folder that holds `train` and `test` is
+split already. Writes few_labels.json and .png.
 """
 
 import json
 import pathlib
+import sys
 
 import keras
 import numpy as np
@@ -24,7 +28,9 @@ _ENCODER = flags.DEFINE_string(
     "Name, folder or URL of a preset, or a .keras file.",
 )
 _DATASET = flags.DEFINE_string(
-    "dataset", "sample", "`sample` (bundled), or a name of TensorFlow Datasets."
+    "dataset",
+    "sample",
+    "`sample`, a folder, or a name of TensorFlow Datasets.",
 )
 _TRAIN = flags.DEFINE_string("train_split", "train", "Of TensorFlow Datasets.")
 _TEST = flags.DEFINE_string("test_split", "test", "Of TensorFlow Datasets.")
@@ -52,7 +58,10 @@ def main(argv):
     encoder = load_encoder(_ENCODER.value)
     if _INTO.value:
         kc.zoo.describe(pathlib.Path(_INTO.value))  # it refuses what is no preset
-    train, test = load_images(_DATASET.value, encoder)
+    try:
+        train, test = load_images(_DATASET.value, encoder)
+    except ValueError as error:
+        sys.exit(str(error))
     result = kc.evaluation.few_label_evaluation(
         encoder,
         *train,
@@ -94,29 +103,43 @@ def load_encoder(name):
 def load_images(name, encoder):
     """Return (images, labels) to train and to test, as large as the encoder's."""
     *size, channels = encoder.inputs[0].shape[1:]
-    options = {
-        "augmentation": None,
-        "image_size": None if None in size else tuple(size),
-        "shuffle": False,
-        "drop_remainder": False,
-    }
+    fit = {"image_size": None if None in size else tuple(size), "channels": channels}
     if name == "sample":
-        datasets = [
-            kc.data.views_from_arrays(
-                np.repeat(images, channels, -1), labels, **options
-            )
-            for images, labels in kc.data.load_sample()
+        return [
+            arrays(kc.data.images_from_arrays(*part, **fit))
+            for part in kc.data.load_sample()
         ]
-    else:
-        datasets = [
-            kc.data.views_from_tfds(name, split, channels=channels, **options)
+    if not pathlib.Path(name).is_dir():
+        return [
+            arrays(kc.data.images_from_tfds(name, split, **fit))
             for split in (_TRAIN.value, _TEST.value)
         ]
-    batches = (list(dataset.as_numpy_iterator()) for dataset in datasets)
-    return [
-        (np.concatenate([x for (x,), _ in part]), np.concatenate([y for _, y in part]))
-        for part in batches
+    parts = [pathlib.Path(name, part) for part in ("train", "test")]
+    if not all(part.is_dir() for part in parts):
+        parts = [pathlib.Path(name)]
+    parts = [
+        kc.data.images_from_directory(part, on_error="skip", **fit) for part in parts
     ]
+    classes = [part.class_names for part in parts]
+    if classes[0] is None or classes[0] != classes[-1]:
+        sys.exit(
+            f"{name} must hold one folder of images for each class, the same ones in "
+            f"train and test if it has these. Received: {classes}"
+        )
+    loaded = [arrays(part) for part in parts]
+    if len(loaded) == 2:
+        return loaded
+    ((images, labels),) = loaded
+    return [
+        (images[part], labels[part]) for part in kc.evaluation.split_by_class(labels)
+    ]
+
+
+def arrays(dataset):
+    """Return images and labels of all batches, those that have a label."""
+    parts = zip(*dataset.as_numpy_iterator(), strict=True)
+    images, labels = (np.concatenate(part) for part in parts)
+    return images[labels >= 0], labels[labels >= 0]
 
 
 def baseline(path):

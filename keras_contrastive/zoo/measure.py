@@ -1,11 +1,21 @@
 """The two numbers of an encoder, by one protocol for the zoo and for its checks."""
 
-from keras_contrastive.data.images import images_from_arrays, images_from_tfds
+import os
+import pathlib
+
+import numpy as np
+
+from keras_contrastive.data.images import (
+    images_from_arrays,
+    images_from_directory,
+    images_from_tfds,
+)
 from keras_contrastive.data.sample import load_sample
 from keras_contrastive.evaluation import (
     extract_features,
     knn_accuracy,
     linear_probe,
+    split_by_class,
 )
 
 SAMPLE = "sample"
@@ -18,7 +28,7 @@ _SAMPLE_TRAIN = 2000
 _SAMPLE_CANDIDATES = (3e-2,)
 
 
-def measure(encoder, dataset: str = SAMPLE, data_dir=None) -> dict:
+def measure(encoder, dataset=SAMPLE, data_dir=None) -> dict:
     """Measure kNN and linear accuracy of an encoder's features.
 
     These are the numbers in a preset's `metrics.json`, and `kc.zoo.verify` calls the
@@ -26,14 +36,21 @@ def measure(encoder, dataset: str = SAMPLE, data_dir=None) -> dict:
     and all 2,000 test images of `kc.data.load_sample()`. Any other data set is read
     through TensorFlow Datasets, whole, if it is prepared; nothing is downloaded, and
     the linear classifier's regularisation is chosen on held-out training images.
+
+    Images of your own are a folder with one folder for each class: a fifth of each
+    class is held out to test on (`split_by_class`), unless the folder holds `train` and
+    `test`. What cannot be read is left out with a warning, and so is what is in no
+    class folder. Or they are arrays.
+
     Images are resized to the encoder's input, gray is repeated as colour and colour
     becomes luminance where the encoder needs it.
 
     Args:
         encoder: A functional `keras.Model` from images in [0, 255] to `(batch, dim)`,
             or a `ContrastiveModel`.
-        dataset: `"sample"`, or a name such as `"fashion_mnist"`, with the splits
-            train and test (or validation).
+        dataset: `"sample"`; a name such as `"fashion_mnist"`, with the splits train
+            and test (or validation); a folder, as a `pathlib.Path`; or
+            `((train_x, train_y), (test_x, test_y))`.
         data_dir: Where prepared data sets lie; by default the environment variable
             `TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
 
@@ -42,8 +59,9 @@ def measure(encoder, dataset: str = SAMPLE, data_dir=None) -> dict:
         [0, 1] on the test images, and how they were made, in words.
 
     Raises:
-        LookupError: The data set is not prepared where it was looked for.
-        ValueError: It has no images, labels or test split.
+        LookupError: The data set is not prepared where it was looked for, or the
+            folder has no class folders.
+        ValueError: The data set has no images, labels or test split.
         ImportError: scikit-learn is missing.
 
     Example:
@@ -53,18 +71,13 @@ def measure(encoder, dataset: str = SAMPLE, data_dir=None) -> dict:
     encoder = getattr(encoder, "encoder", encoder)
     *size, channels = encoder.inputs[0].shape[1:]
     fit = {"image_size": None if None in size else tuple(size), "channels": channels}
-    if dataset == SAMPLE:
-        (x_train, y_train), test = load_sample()
-        pairs = (x_train[:_SAMPLE_TRAIN], y_train[:_SAMPLE_TRAIN]), test
-        parts = [images_from_arrays(*pair, **fit) for pair in pairs]
+    if isinstance(dataset, os.PathLike):
+        train, test = _features_of_folder(encoder, pathlib.Path(dataset), fit)
     else:
-        parts = [
-            images_from_tfds(dataset, split, data_dir=data_dir, **fit)
-            for split in _prepared_splits(dataset, data_dir)
-        ]
-    train, test = (extract_features(encoder, part) for part in parts)
-    both = *train, *test
+        parts = _parts(dataset, data_dir, fit)
+        train, test = (extract_features(encoder, part) for part in parts)
     candidates = _SAMPLE_CANDIDATES if dataset == SAMPLE else _CANDIDATES
+    both = *train, *test
     return {
         "knn": knn_accuracy(*both, k=_K, temperature=_TEMPERATURE),
         "linear": linear_probe(*both, candidates=candidates),
@@ -77,6 +90,20 @@ def measure(encoder, dataset: str = SAMPLE, data_dir=None) -> dict:
             "test_images": len(test[0]),
         },
     }
+
+
+def _parts(dataset, data_dir, fit):
+    """Labelled images to train and to test, made to fit the encoder."""
+    if not isinstance(dataset, str):
+        return [images_from_arrays(*pair, **fit) for pair in dataset]
+    if dataset == SAMPLE:
+        (x, y), test = load_sample()
+        train = x[:_SAMPLE_TRAIN], y[:_SAMPLE_TRAIN]
+        return [images_from_arrays(*pair, **fit) for pair in (train, test)]
+    return [
+        images_from_tfds(dataset, split, data_dir=data_dir, **fit)
+        for split in _prepared_splits(dataset, data_dir)
+    ]
 
 
 def _prepared_splits(name, data_dir):
@@ -96,6 +123,8 @@ def _prepared_splits(name, data_dir):
             f"The data set {name!r} is not prepared in '{folder}' ({reason}). Prepare "
             "it with TensorFlow Datasets, or say where it is with data_dir= or "
             "TFDS_DATA_DIR."
+            + f" For the folder pass pathlib.Path({name!r})."
+            * os.path.isdir(name)
         )
     splits = builder.info.splits
     test = "test" if "test" in splits else "validation"
@@ -108,3 +137,23 @@ def _prepared_splits(name, data_dir):
             f"{sorted(builder.info.features)}"
         )
     return "train", test
+
+
+def _features_of_folder(encoder, path, fit):
+    """Features and class names of a folder's two parts, to train and to test."""
+    if all((path / part).is_dir() for part in ("train", "test")):
+        return [_labelled_features(encoder, path / x, fit) for x in ("train", "test")]
+    features, names = _labelled_features(encoder, path, fit)
+    return [(features[part], names[part]) for part in split_by_class(names)]
+
+
+def _labelled_features(encoder, path, fit):
+    images = images_from_directory(path, on_error="skip", **fit)
+    if len(images.class_names or ()) < 2:
+        raise LookupError(
+            "A folder to measure on must have one folder of images for each class, two "
+            f"at least. Received: '{path}' with the class folders {images.class_names}"
+        )
+    features, labels = extract_features(encoder, images)
+    known = labels != -1
+    return features[known], np.array(images.class_names)[labels[known]]

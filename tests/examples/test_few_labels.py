@@ -6,6 +6,7 @@ import pathlib
 
 import keras
 import pytest
+import tensorflow as tf
 from absl import flags
 
 import keras_contrastive as kc
@@ -62,6 +63,23 @@ def test_few_labels_prints_saves_and_plots(run, tmp_path, capsys):
     assert crop.endswith("flip_probability=0)")
     assert (output / "few_labels.png").stat().st_size > 5_000
     assert "0.1 % (10)" in capsys.readouterr().out
+
+
+def test_few_labels_of_a_folder(run, tmp_path):
+    (images, labels), _ = kc.data.load_sample()
+    for part, first in (("train", 0), ("test", 60)):
+        for i in range(first, first + 60):
+            path = tmp_path / part / f"{labels[i]}" / f"{i}.png"
+            tf.io.write_file(str(path), tf.io.encode_png(images[i]))
+    flags = (f"--encoder={tmp_path / 'encoder.keras'}", "--fractions=1", "--fine_tune=")
+    # A fifth of each class folder is held out, or the folder test is taken.
+    for folder, test_images in ((tmp_path / "train", 10), (tmp_path, 60)):
+        output = run("few_labels", *flags, f"--dataset={folder}")
+        protocol = json.loads((output / "few_labels.json").read_text())["protocol"]
+        assert protocol["test_images"] == test_images
+    tf.io.write_file(str(tmp_path / "flat" / "0.png"), tf.io.encode_png(images[0]))
+    with pytest.raises(SystemExit, match="must hold one folder of images for each"):
+        run("few_labels", *flags, f"--dataset={tmp_path / 'flat'}")
 
 
 def test_few_labels_are_recorded_in_a_preset(run, tmp_path):

@@ -1,6 +1,8 @@
 """The zoo's command, small: it trains, goes on, and refuses another run's folder."""
 
 import csv
+import functools
+import importlib.util
 import os
 import pathlib
 import subprocess
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from absl import flags
 
 import keras_contrastive as kc
 
@@ -29,10 +32,14 @@ def run(cwd, *flags):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pretrain")
-    (folder / "photos").mkdir()
     pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 16, 3), "uint8")
+    for kind in ("photos/a", "photos/b", "flat"):
+        (folder / kind).mkdir(parents=True)
     for i, image in enumerate(pixels):
-        keras.utils.save_img(folder / "photos" / f"{i}.png", image, scale=False)
+        keras.utils.save_img(
+            folder / "photos" / "ab"[i % 2] / f"{i}.png", image, scale=False
+        )
+    keras.utils.save_img(folder / "flat" / "0.png", pixels[0], scale=False)
     tfds.dataset_builders.TfDataBuilder(
         name="tiny",
         version="1.0.0",
@@ -56,17 +63,24 @@ def test_a_run_goes_on_and_ends_as_a_preset(folder):
     flags = ("--method=byol", "--epochs=2")
     first = run(folder, *flags)
     assert first.returncode == 0, first.stderr[-3000:]
+    assert "photos: kNN" in first.stdout  # its own labelled images, and no others
     output = folder / "runs" / "byol_resnet10_photos"
     preset = kc.from_preset(output / output.name)
     encoder = keras.models.load_model(output / "encoder.keras")
     images = np.zeros((1, 16, 16, 3), "uint8")
     # The preset's kernels are float16 on disk.
     np.testing.assert_allclose(preset(images), encoder(images), rtol=0.05, atol=0.05)
-    kc.zoo.add_metrics(output / output.name, {"photos": {"knn": 0.5}})
+    metrics = kc.zoo.describe(output / output.name)["metrics"]
+    assert {*metrics} == {"photos"}
+    assert metrics["photos"]["protocol"]["train_images"] == 14
+    assert metrics["photos"]["protocol"]["test_images"] == 2
+    again = kc.zoo.measure(preset, folder / "photos")
+    assert again["knn"] == metrics["photos"]["knn"]
     # As if it had been killed after the last epoch.
     (output / "encoder.keras").unlink()
-    second = run(folder, *flags, "--note=Twice")
+    second = run(folder, *flags, "--note=Twice", "--measure=flat,sample")
     assert second.returncode == 0, second.stderr[-3000:]
+    assert "flat: no accuracy. A folder to measure on must" in second.stdout
     with (output / "history.csv").open() as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]
     again = keras.models.load_model(output / "encoder.keras")
@@ -89,6 +103,38 @@ def test_a_run_that_diverges_ends_with_a_sentence(folder):
     assert "checkpoint.weights.h5" in last and "another --output" in last
     left = {path.name for path in (folder / "diverged").iterdir()}
     assert left <= {"run.json", "history.csv", "checkpoint.weights.h5"}
+
+
+def test_what_is_measured_on(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    values = flags.FlagValues()
+    for kind in ("string", "integer", "float", "bool", "list", "enum"):
+        define = functools.partial(getattr(flags, f"DEFINE_{kind}"), flag_values=values)
+        monkeypatch.setattr(flags, f"DEFINE_{kind}", define)
+    spec = importlib.util.spec_from_file_location("pretrain", PRETRAIN)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def measured_on(*arguments):
+        values.unparse_flags()
+        values(["pretrain", *arguments])
+        return module.measured_on()
+
+    photos = pathlib.Path("photos")
+    assert measured_on() == ["sample"]
+    assert measured_on("--dataset=tiny") == ["tiny"]
+    assert measured_on("--dataset=photos/") == [photos]
+    assert measured_on("--dataset=photos", "--measure=") == []
+    assert capsys.readouterr().out == ""
+    # What a method has learned by heart is no test of it.
+    labelled = ("--method=supcon", "--dataset=photos")
+    assert measured_on(*labelled) == []
+    assert "photos: no accuracy. --method=supcon" in capsys.readouterr().out
+    assert measured_on(*labelled, "--measure=flat") == [pathlib.Path("flat")]
+    for part in ("train", "test"):
+        (folder / "parts" / part).mkdir(parents=True)
+    assert measured_on("--method=supcon", "--dataset=parts") == [pathlib.Path("parts")]
+    assert module.folder() == pathlib.Path("parts/train")
 
 
 def test_supervised_needs_the_number_of_classes(folder):

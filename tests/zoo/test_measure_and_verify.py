@@ -93,6 +93,50 @@ def test_a_data_set_of_tfds(encoder, tfds_has):
         kc.zoo.measure(encoder, "anything")
 
 
+def save_images(folder, images, labels, names):
+    for i, (image, label) in enumerate(zip(images, labels, strict=True)):
+        (folder / names[label]).mkdir(parents=True, exist_ok=True)
+        path = folder / names[label] / f"{i:03d}.png"
+        tf.io.write_file(str(path), tf.io.encode_png(image))
+
+
+def test_a_folder_and_arrays(encoder, tmp_path):
+    (images, labels), _ = kc.data.load_sample()
+    chosen = np.flatnonzero(labels < 3)[:150]
+    images, labels = images[chosen], labels[chosen]
+    names = ["shirt", "trouser", "pullover"]
+    folder = tmp_path / "photos"
+    save_images(folder, images, labels, names)
+    tf.io.write_file(str(folder / "loose.png"), tf.io.encode_png(images[0]))
+    (folder / "shirt" / "broken.png").write_text("no image")
+    with pytest.warns(UserWarning, match="broken.png"):
+        found = kc.zoo.measure(encoder, folder)
+    order = np.argsort(np.array(names)[labels], kind="stable")  # as the files are
+    x, y = images[order], labels[order]
+    train, test = kc.evaluation.split_by_class(np.array(names)[y])
+    assert found["protocol"]["train_images"] == len(train) == 150 - len(test)
+    assert found["protocol"]["test_images"] == len(test)
+    arrays = (x[train], y[train]), (x[test], y[test])
+    assert kc.zoo.measure(encoder, arrays) == found
+    assert 0.5 < found["knn"] <= 1
+
+    for part, rows in {"train": train, "test": test}.items():
+        save_images(tmp_path / "parts" / part, x[rows], y[rows], names)
+    assert kc.zoo.measure(encoder, tmp_path / "parts") == found
+
+
+def test_a_folder_without_labels(encoder, tmp_path, monkeypatch):
+    image = tf.io.encode_png(kc.data.load_sample()[0][0][0])
+    tf.io.write_file(str(tmp_path / "flat" / "0.png"), image)
+    with pytest.raises(LookupError, match="one folder of images for each.*flat' with"):
+        kc.zoo.measure(encoder, tmp_path / "flat")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        LookupError, match=r"For the folder pass pathlib.Path\('flat'\)"
+    ):
+        kc.zoo.measure(encoder, "flat")
+
+
 def test_a_data_set_that_is_not_there(encoder, tmp_path):
     for name in ("fashion_mnist", "no_such_data_set"):
         with pytest.raises(
