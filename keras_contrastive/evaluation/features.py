@@ -95,16 +95,16 @@ def _folder(encoder, path, batch_size):
 def _compiled_forward(encoder):
     if encoder not in _compiled:
         reference = weakref.ref(encoder)  # or the entry would keep its own key alive
-        shape = encoder.inputs[0].shape
-        _compiled[encoder] = tf.function(
-            lambda images: reference()(images, training=False),
-            input_signature=[tf.TensorSpec(shape, encoder.inputs[0].dtype)],
-        )
+        spec = tf.TensorSpec(encoder.inputs[0].shape, encoder.inputs[0].dtype)
+        function = tf.function(lambda images: reference()(images, training=False))
+        # Traced here: TensorFlow takes calls with one encoder after the other, whose
+        # lambda is at the same line, for retracing of one function, and warns.
+        _compiled[encoder] = function.get_concrete_function(spec)
     return _compiled[encoder]
 
 
 def _run(forward, images):
-    images = tf.cast(images, forward.input_signature[0].dtype)
+    images = tf.cast(images, forward.inputs[0].dtype)
     return forward(images).numpy().astype("float32")
 
 
