@@ -15,7 +15,8 @@ class KNNEvaluation(keras.callbacks.Callback):
     it trains on need not have labels. At the end of every `every`-th epoch and of the
     last one, features of both sets are taken in inference mode, and the accuracy goes
     into the epoch's `logs`: the progress bar shows it, `History` keeps it, and
-    callbacks after this one can monitor it.
+    callbacks such as `EarlyStopping` can monitor it (`mode="max"`), after this one;
+    `ContrastiveModel.fit` sees to the order.
 
     Args:
         train_data: `(images, labels)` arrays, or a `tf.data.Dataset` of

@@ -259,10 +259,16 @@ class ContrastiveModel(ViewTrainer):
         return {**self._record(loss, outputs, batch, applied), **logs}
 
     def test_step(self, data):
-        """Loss and metrics in inference mode; no state changes."""
+        """The loss that is trained, and metrics; no state changes.
+
+        Batch norm uses the statistics of the batch, as in training. Its moving ones
+        trail behind a network that learns fast, and a loss in inference mode then
+        rises while the trained one falls.
+        """
         batch = self._unpack(data, step=-1)
-        outputs = self.forward(batch, training=False)
-        loss = self._share_of_loss(outputs, batch)
+        with keras.StatelessScope(collect_losses=True):  # drops what layers update
+            outputs = self.forward(batch, training=True)
+            loss = self._share_of_loss(outputs, batch)
         return self._record(loss, outputs, batch)
 
     def _share_of_loss(self, outputs, batch):

@@ -1,6 +1,7 @@
 """What Keras has to know about a model that learns from views."""
 
 import inspect
+import math
 
 import keras
 import tensorflow as tf
@@ -8,6 +9,7 @@ import tensorflow as tf
 from keras_contrastive.callbacks.bind_schedules import BindSchedules
 from keras_contrastive.callbacks.checkpoint import Checkpoint
 from keras_contrastive.callbacks.finite_check import FiniteCheck
+from keras_contrastive.callbacks.knn_evaluation import KNNEvaluation
 from keras_contrastive.callbacks.momentum_update import MomentumUpdate
 from keras_contrastive.encoder_checks import warn_of_unsafe_convolutions
 from keras_contrastive.methods import checked_data
@@ -91,11 +93,30 @@ class ViewTrainer(keras.Model):
         `steps_per_epoch`. Only the values of a dataset's batch (NaN, the wrong range)
         can stop a training that has begun. Weights per example or class are refused.
 
+        What to stop on: `val_loss`, of `validation_data`, is the loss that is trained
+        (see `evaluate`). It shows overfitting and divergence, but not how good the
+        features are: where nothing repels, collapse has the lowest loss of all. To
+        stop on quality, measure it:
+
+            knn = kc.callbacks.KNNEvaluation(labelled_train, labelled_validation)
+            stop = keras.callbacks.EarlyStopping("knn_accuracy", mode="max", patience=5)
+            model.fit(views, epochs=200, callbacks=[knn, stop])
+
+        The measurement comes first in every epoch, in whatever order both are given.
+
         Raises:
             FloatingPointError: If the loss, or a weight at the end of an epoch, is NaN
                 or infinite. No callback sees such a state.
         """
         self._assert_compile_called("fit")
+        share = kwargs.get("validation_split")
+        if share and kwargs.get("validation_data") is None and _all_arrays(x):
+            (x, y), kwargs["validation_data"] = _split(
+                x, y, kwargs.pop("validation_split")
+            )
+        if kwargs.get("validation_data") is not None:
+            size = kwargs.get("validation_batch_size") or batch_size
+            kwargs["validation_data"] = self._checked(kwargs["validation_data"], size)
         warn_of_unsafe_convolutions(self.encoder)
         global_batch = checked_data.batch_size_of(x, batch_size)
         x = checked_data.checked(self, x, y, batch_size, training=True)
@@ -110,7 +131,8 @@ class ViewTrainer(keras.Model):
             check.set_model(self)
             callbacks.callbacks.insert(0, check)
         else:
-            callbacks = [FiniteCheck(), *tf.nest.flatten(callbacks or []), *own]
+            given = _measurements_first(tf.nest.flatten(callbacks or []))
+            callbacks = [FiniteCheck(), *given, *own]
         try:
             return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
         except FloatingPointError as error:
@@ -123,13 +145,26 @@ class ViewTrainer(keras.Model):
                 own[-1].stand_aside()
 
     def evaluate(self, x=None, y=None, batch_size=None, **kwargs):
-        """Return loss and metrics of a two-view dataset, as `keras.Model.evaluate`."""
+        """Return loss and metrics of a two-view dataset, as `keras.Model.evaluate`.
+
+        The loss is the one that is trained: batch norm, in encoder, heads and target,
+        uses the statistics of the batch, and no state changes. So it depends on the
+        batch size, as in training, and on no moving statistics, which trail behind a
+        network that learns fast. Features, `model.predict(images)`, are those of
+        inference mode.
+        """
         self._assert_compile_called("evaluate")
-        x = checked_data.checked(self, x, y, batch_size, training=False)
+        if not kwargs.get("_use_cached_eval_dataset"):  # `fit` has checked that one
+            x = checked_data.checked(self, x, y, batch_size, training=False)
         try:
             return super().evaluate(x, y, batch_size, **kwargs)
         except tf.errors.InvalidArgumentError as error:
             raise checked_data.readable(error) from None
+
+    def _checked(self, data, batch_size):
+        x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
+        x = checked_data.checked(self, x, y, batch_size, training=False)
+        return keras.utils.pack_x_y_sample_weight(x, y, weights)
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # Everything is built but the optimizer. Keras would draw a batch here, which
@@ -226,6 +261,30 @@ def _standing(callbacks) -> str:
     if not checkpoints:
         return "No state was saved: pass fit a kc.callbacks.Checkpoint to keep one."
     return " ".join(checkpoint.standing() for checkpoint in checkpoints)
+
+
+def _split(x, y, share):
+    """Return the first rows of arrays, and the last `share` of them, as Keras does."""
+    end = math.floor(len(tf.nest.flatten(x)[0]) * (1 - share))
+
+    def rows(part):
+        return tf.nest.map_structure(lambda a: None if a is None else a[part], (x, y))
+
+    return rows(slice(end)), rows(slice(end, None))
+
+
+def _all_arrays(x) -> bool:
+    return all(hasattr(part, "shape") for part in tf.nest.flatten(x))
+
+
+def _measurements_first(callbacks: list) -> list:
+    """Move a KNNEvaluation before the callbacks that monitor what it measures."""
+    for measures in [c for c in callbacks if isinstance(c, KNNEvaluation)]:
+        monitors = [getattr(c, "monitor", None) == measures.name for c in callbacks]
+        if any(monitors[: callbacks.index(measures)]):
+            callbacks.remove(measures)
+            callbacks.insert(monitors.index(True), measures)
+    return callbacks
 
 
 def _optimizer(model, optimizer) -> keras.optimizers.Optimizer:

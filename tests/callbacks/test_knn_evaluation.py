@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import keras_contrastive as kc
 from keras_contrastive.callbacks.knn_evaluation import KNNEvaluation
 from keras_contrastive.evaluation import extract_features, knn_accuracy
 
@@ -76,6 +77,21 @@ def test_callbacks_after_it_can_monitor_it():
     best = keras.callbacks.EarlyStopping("knn_accuracy", mode="max", patience=0)
     fit([KNNEvaluation(TRAIN, TEST), best])
     assert 0 <= best.best <= 1
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_fit_of_a_method_stops_on_it_in_any_order(first):
+    """Early training: the accuracy of the best epoch is what stopping looked at."""
+    model = kc.SimCLR(Model().encoder, kc.layers.ProjectionHead(4))
+    model.compile(keras.optimizers.SGD(0.0))
+    knn = KNNEvaluation(TRAIN, TEST)
+    stop = keras.callbacks.EarlyStopping("knn_accuracy", mode="max", patience=1)
+    other = keras.callbacks.Callback()
+    callbacks = [other, knn, stop] if first else [other, stop, knn]
+    x = TRAIN[0]
+    history = model.fit((x, x), epochs=5, batch_size=8, callbacks=callbacks, verbose=0)
+    assert len(history.epoch) == len(knn.epoch) == 2  # nothing learned, so it stops
+    assert stop.best == max(knn.history["knn_accuracy"])
 
 
 def test_datasets_give_the_same():

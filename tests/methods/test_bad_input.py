@@ -115,6 +115,51 @@ def test_bad_pixels(name, bad):
             compiled(name).fit((view, V_2), LABELS, batch_size=8, verbose=0)
 
 
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda v: (v - 128) / 64, "negative pixels or pixels above 255"),
+        (lambda v: v * 1000, "pixels above 255"),
+        (lambda v: v.astype("int32") - 200, "negative pixels"),
+        (lambda v: v / 510, "Multiply by 255"),
+    ],
+)
+def test_the_range_of_a_dataset_and_of_arrays(change, match):
+    v_1, v_2 = change(V_1), change(V_2)
+    refused(compiled(), ((v_1, v_2), LABELS), match)
+    with pytest.raises(ValueError, match=match):
+        compiled().fit((v_1, v_2), LABELS, batch_size=8, verbose=0)
+    with pytest.raises(ValueError, match=match):
+        compiled().evaluate(data(((v_1, v_2), LABELS)), verbose=0)
+
+
+def test_dark_batches_train():
+    """Black as bytes and as floats, whole values up to 1, and one dark among bright."""
+    bits = (V_1 > 100).astype("float32")
+    dark = np.concatenate([V_1[:8], V_1[8:] / 255])
+    for view in (np.zeros_like(V_1, "uint8"), np.zeros_like(V_1), bits, dark):
+        losses = compiled().fit(data(((view, view), LABELS)), verbose=0).history["loss"]
+        assert np.isfinite(losses).all()
+
+
+def test_validation_data_is_checked():
+    bad = data(((V_1 / 255, V_2 / 255), LABELS))
+    with pytest.raises(ValueError, match="Multiply by 255"):
+        compiled().fit(dataset(), validation_data=bad, verbose=0)
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        nan = V_1 * np.nan
+        compiled().fit(dataset(), validation_data=((nan, nan), LABELS), verbose=0)
+
+
+@pytest.mark.parametrize("labels", [None, np.zeros(33, "int64")])
+def test_validation_split_of_arrays(labels):
+    views = tuple(np.concatenate([v, v, v[:1]]) for v in (V_1, V_2))  # 24 and 9
+    history = compiled().fit(
+        views, labels, batch_size=8, validation_split=0.25, verbose=0
+    )
+    assert np.isfinite(history.history["val_loss"]).all()
+
+
 def test_checks_do_not_consume_the_dataset():
     """A shuffled dataset that `fit` has checked yields what it would have yielded."""
 

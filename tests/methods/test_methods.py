@@ -69,6 +69,33 @@ def test_evaluate_changes_nothing(name):
 
 
 @ALL
+def test_evaluate_gives_the_loss_that_is_trained(name):
+    """That of the next step, whatever the moving statistics are."""
+    model, _ = fitted(name, epochs=1)
+    mean = model.encoder.layers[3].moving_mean
+    mean.assign(np.full(mean.shape, 50.0))
+    views, targets = inputs(model, 8)
+    expected = model.evaluate(views, targets, 8, verbose=0, return_dict=True)
+    assert model.test_on_batch(views, targets)[0] == expected["loss"]
+    logs = model.train_on_batch(views, targets, return_dict=True)
+    rel = 0.05 if model.needs.ids else 1e-5  # a step draws negatives of its own
+    assert expected["loss"] == pytest.approx(logs["loss"], rel=rel)
+
+
+@pytest.mark.parametrize("name", ["simclr", "byol"])
+def test_val_loss_follows_the_loss_from_the_first_epoch_on(name):
+    """Of the same views, with moving statistics that trail far behind."""
+    model = build(name)
+    for part in filter(None, (model, model.target)):
+        part.encoder.layers[3].momentum = 0.99
+    model.compile(sgd())
+    history = model.fit(dataset(), validation_data=dataset(), epochs=5, verbose=0)
+    loss, val_loss = (history.history[key] for key in ("loss", "val_loss"))
+    assert all(np.diff(val_loss) < 0)
+    assert all(np.less(val_loss, loss))
+
+
+@ALL
 def test_same_seed_same_run(name):
     a, history_a = fitted(name)
     b, history_b = fitted(name)
