@@ -20,5 +20,6 @@ def test_code_runs(tmp_path, monkeypatch, capsys):
 
 def test_every_method_stands_in_the_table():
     for name in kc.methods.__all__:
-        if name != "ContrastiveModel":
+        method = getattr(kc, name)
+        if issubclass(method, kc.ContrastiveModel) and name != "ContrastiveModel":
             assert f"| `kc.{name}` |" in README
