@@ -13,7 +13,7 @@ import pathlib
 
 import numpy as np
 import tensorflow as tf
-from absl import app, flags
+from absl import app, flags, logging
 
 import keras_contrastive as kc
 
@@ -22,13 +22,14 @@ _SIZE = flags.DEFINE_integer("size", 96, "Pixels of the encoder's input.")
 _DEPTH = flags.DEFINE_integer("depth", 18, "Layers of the ResNet.")
 _WIDTH = flags.DEFINE_integer("width", 64, "Channels of its first stage.")
 _EPOCHS = flags.DEFINE_integer("epochs", 100, "Of pre-training.")
-_BATCH = flags.DEFINE_integer("batch_size", 256, "Of pre-training.")
+_BATCH = flags.DEFINE_integer("batch_size", 128, "Of pre-training.")
 _STEPS = flags.DEFINE_integer("steps", 1000, "Least steps of fine-tuning.")
 _OUTPUT = flags.DEFINE_string("output", "runs/own_photos", "Folder to write to.")
 
 
 def main(argv):
     """Pre-train, evaluate, fine-tune, export, serve."""
+    logging.set_verbosity(logging.WARNING)
     output, size = pathlib.Path(_OUTPUT.value), _SIZE.value
     output.mkdir(parents=True, exist_ok=True)
 
@@ -67,7 +68,9 @@ def main(argv):
     tuned = kc.evaluation.FineTuning(steps=_STEPS.value).fit(
         encoder, images[train], labels[train], class_names=photos.class_names
     )
-    accuracy = np.mean(tuned.predict(images[test]).argmax(axis=1) == labels[test])
+    accuracy = np.mean(
+        tuned.predict(images[test], verbose=0).argmax(axis=1) == labels[test]
+    )
     print(f"fine-tuned {accuracy:.1%}, linear {result.accuracy:.1%}")
     linear = result.build_classifier(encoder)
     classifier = tuned if accuracy > result.accuracy else linear
@@ -79,7 +82,7 @@ def main(argv):
         classifier, output / "serving/classifier", images=images[:64]
     )
     served = tf.saved_model.load(str(folder)).signatures["serve_bytes"]
-    files = [photos.file_paths[i] for i in test[:8]]
+    files = [photos.file_paths[i] for i in test[:: 1 + len(test) // 8]]
     answer = served(image_bytes=tf.constant([open(x, "rb").read() for x in files]))
     for file, name in zip(files, answer["class_names"].numpy(), strict=True):
         print(f"{file}: {name.decode()}")

@@ -7,6 +7,7 @@ it and no batch is consumed to look.
 """
 
 import itertools
+import os
 import re
 
 import keras
@@ -84,9 +85,20 @@ def checked(model, x, y, batch_size, training: bool):
     Returns:
         A dataset that raises on bad values when they come, or `x`.
     """
+    if x is None or isinstance(x, (str, os.PathLike, dict)):
+        raise TypeError(
+            "Expected a dataset of ((view_1, view_2), label) or a tuple of arrays. "
+            f"Received: x={x if x is None else type(x).__name__}. Make two views of "
+            "each image, for example with keras_contrastive.data.views_from_directory."
+        )
     size = batch_size_of(x, batch_size)
     is_dataset = isinstance(x, tf.data.Dataset)
     sizes = {size}
+    if is_dataset and x.cardinality() == 0:
+        raise ValueError(
+            "Expected at least one batch. Received: an empty dataset. With "
+            "`drop_remainder=True` the batch size must not exceed the number of images."
+        )
     if is_dataset:
         views, labels, weights = keras.utils.unpack_x_y_sample_weight(x.element_spec)
         _check_structure(model, views, labels, weights)

@@ -87,7 +87,7 @@ def run(monkeypatch, photos, output):
 def test_features_are_equal_at_every_station(photos, tmp_path, monkeypatch, capsys):
     run(monkeypatch, photos, tmp_path)
     said = capsys.readouterr().out
-    assert "linear" in said and "fine-tuned" in said and "green" in said
+    assert "fine-tuned" in said and said.count(".jpg: ") + said.count(".png: ") == 6
 
     # To compare with: what TensorFlow decodes, turned here by the tag that was written.
     encoder = keras.models.load_model(tmp_path / "encoder.keras")

@@ -151,6 +151,18 @@ def test_validation_data_is_checked():
         compiled().fit(dataset(), validation_data=((nan, nan), LABELS), verbose=0)
 
 
+@pytest.mark.parametrize("x", [None, "photos", {"view_1": V_1, "view_2": V_2}])
+def test_what_is_no_data(x):
+    for call in (compiled().fit, compiled().evaluate):
+        with pytest.raises(TypeError, match="Expected a dataset.*Received: x="):
+            call(x, verbose=0)
+
+
+def test_a_batch_larger_than_the_data():
+    words = "empty dataset.*batch size must not exceed"
+    refused(compiled(), ((V_1, V_2), LABELS), words, batch=32)
+
+
 @pytest.mark.parametrize("labels", [None, np.zeros(33, "int64")])
 def test_validation_split_of_arrays(labels):
     views = tuple(np.concatenate([v, v, v[:1]]) for v in (V_1, V_2))  # 24 and 9

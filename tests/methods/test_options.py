@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import PAIRS, arrays, build, head, sgd, tiny_encoder
+from helpers import PAIRS, arrays, build, dataset, head, sgd, tiny_encoder
 
 import keras_contrastive as kc
 
@@ -131,3 +131,13 @@ def test_a_model_that_was_never_compiled_is_saved(tmp_path):
     loaded = keras.models.load_model(tmp_path / "m.keras")
     for a, b in zip(model.weights, loaded.weights, strict=True):
         np.testing.assert_array_equal(np.array(a), np.array(b))
+
+
+def test_tensorboard_takes_the_metrics(tmp_path):
+    pytest.importorskip("tensorboard", reason="needs the extra tensorboard")
+    model = build("byol")
+    model.compile(sgd(), jit_compile=False)
+    board = keras.callbacks.TensorBoard(tmp_path)
+    model.fit(dataset(model, 8), verbose=0, callbacks=[board])
+    written = next((tmp_path / "train").iterdir()).read_bytes()
+    assert b"epoch_embedding_std" in written and b"epoch_momentum" in written
