@@ -12,7 +12,7 @@ def test_joint_loss_is_the_weighted_sum(tmp_path):
     model = build("supcon", num_classes=4, classification_weight=0.5)
     model.compile(sgd())
     views, labels = arrays(8)
-    outputs = model.forward(kc.Batch(views, labels), training=False)
+    outputs = model.forward(kc.Batch(views, labels), training=True)
     z = np.stack([outputs["anchor"], outputs["positive"]], axis=1)
     contrastive = float(kc.losses.SupConLoss(0.1)(labels, z))
     cross_entropy = keras.losses.sparse_categorical_crossentropy(
