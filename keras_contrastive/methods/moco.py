@@ -73,7 +73,9 @@ class MoCo(ContrastiveModel):
         )
         self.recipe = recipe
         self.version = version
-        self.temperature = temperature or recipe.method_arguments["temperature"]
+        if temperature is None:
+            temperature = recipe.method_arguments["temperature"]
+        self.temperature = temperature
         self.paper_loss = InfoNCELoss(self.temperature)
         self.queue_size = queue_size
         self.queue = FeatureQueue(queue_size, self.embedding_dim, name="queue")

@@ -40,6 +40,8 @@ def test_versions_have_their_heads_and_temperatures():
         rule = model.default_momentum_update()
         assert (rule.start, rule.schedule) == (0.999, "constant")
     assert kc.MoCo(tiny_encoder(), head(), 2, 0.5, queue_size=8).temperature == 0.5
+    with pytest.raises(ValueError, match="`temperature` must.*temperature=0.0"):
+        kc.MoCo(tiny_encoder(), head(), temperature=0.0, queue_size=8)
     with pytest.raises(ValueError, match="`version` must be 1 or 2.*version=4"):
         kc.MoCo(tiny_encoder(), version=4)
 
