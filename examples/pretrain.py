@@ -31,6 +31,7 @@ from absl import app, flags, logging
 from keras import ops
 
 import keras_contrastive as kc
+from keras_contrastive.files import write_model
 
 _METHOD = flags.DEFINE_enum(
     "method", "simclr", ["simclr", "supcon", "byol", "sce", "supervised"], "Method."
@@ -105,8 +106,7 @@ def main(argv):
     keras.config.set_dtype_policy("float32")
     encoder = new_encoder(shape)
     encoder.set_weights(model.encoder.get_weights())
-    encoder.save(output / ".encoder.keras")
-    os.replace(output / ".encoder.keras", output / "encoder.keras")
+    write_model(output / "encoder.keras", encoder)
     preset = kc.save_to_preset(
         encoder,
         output / name,

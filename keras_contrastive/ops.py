@@ -1,5 +1,6 @@
 """Numerics that losses, layers and metrics share."""
 
+import keras
 from keras import ops
 
 
@@ -20,3 +21,9 @@ def l2_normalize(x, axis: int = -1):
     x = ops.cast(x, "float32")
     squared_norm = ops.sum(ops.square(x), axis=axis, keepdims=True)
     return x * ops.rsqrt(ops.maximum(squared_norm, 1e-24))
+
+
+def random_unit_vectors(seed: int | None = None):
+    """Return an initializer of `(rows, dim)`: rows of length 1, in all directions."""
+    normal = keras.initializers.RandomNormal(stddev=1.0, seed=seed)
+    return lambda shape, dtype: l2_normalize(normal(shape, dtype))

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_contrastive.evaluation.fine_tune import behind_encoder
+from keras_contrastive.files import write_json
 from keras_contrastive.layers.classification_head import ClassificationHead
 
 
@@ -101,9 +102,6 @@ class EvaluationResult:
         Returns:
             The path.
         """
-        # Here, as the export package imports the evaluation package.
-        from keras_contrastive.export.description import write_json
-
         write_json(path, self.to_dict())
         return pathlib.Path(path)
 

@@ -39,8 +39,8 @@ def check_labelled(train_x, train_y, test_x, test_y):
 
 
 def is_labelled(labels):
-    """Return which labels are known: all strings, and integers other than -1."""
-    return np.full(len(labels), True) if labels.dtype.kind == "U" else labels != -1
+    """Return which labels are known: all names, and integers other than -1."""
+    return labels != -1 if labels.dtype.kind in "iu" else np.full(len(labels), True)
 
 
 def check_labels(labels, count: int, name: str):

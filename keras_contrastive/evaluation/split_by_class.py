@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_contrastive.evaluation.labelled import is_labelled
+
 
 def split_by_class(
     labels, share: float = 0.2, seed: int = 0
@@ -36,7 +38,7 @@ def split_by_class(
             "`labels` must hold one integer class or class name per example, shape "
             f"(n,). Received: labels of shape {labels.shape} and dtype {labels.dtype}"
         )
-    known = labels != -1 if labels.dtype.kind in "iu" else np.full(len(labels), True)
+    known = is_labelled(labels)
     order = np.random.default_rng(seed).permutation(len(labels))
     held_out = [np.zeros(0, "int64")]
     for label in np.unique(labels[known]):

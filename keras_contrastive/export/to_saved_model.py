@@ -13,7 +13,12 @@ from keras_contrastive.export.parity import saved_model_failures
 from keras_contrastive.export.rebuild import float32_encoder, outside_strategy
 from keras_contrastive.export.serving_signatures import write_saved_model
 from keras_contrastive.export.warm_up import write_warm_up
-from keras_contrastive.files import temporary_sibling
+from keras_contrastive.files import (
+    MemoryFile,
+    temporary_sibling,
+    write_bytes,
+    write_model,
+)
 
 
 def to_saved_model(
@@ -104,8 +109,10 @@ def _write(encoder, folder, base, size, images, metadata):
             "export: no signature serve_bytes, since JPEG and PNG have 1 or 3 "
             f"channels and the encoder {encoder.inputs[0].shape[-1]}."
         )
-    encoder.save(folder / f"{kind(encoder)}.keras")
-    encoder.save_weights(folder / f"{kind(encoder)}.weights.h5")
+    write_model(folder / f"{kind(encoder)}.keras", encoder)
+    weights = MemoryFile(".weights.h5")
+    encoder.save_weights(weights)
+    write_bytes(folder / f"{kind(encoder)}.weights.h5", weights.getvalue())
 
     expected = reference.reference_features(encoder, images)
     encoded, expected_of_encoded = [], None

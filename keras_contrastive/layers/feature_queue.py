@@ -6,7 +6,7 @@ from keras import ops
 
 from keras_contrastive import distribute
 from keras_contrastive.checks import check_count
-from keras_contrastive.ops import l2_normalize
+from keras_contrastive.ops import l2_normalize, random_unit_vectors
 
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")
@@ -53,13 +53,12 @@ class FeatureQueue(keras.layers.Layer):
         self.size = check_count("size", size)
         self.dim = check_count("dim", dim)
         self.seed = seed
-        random_normal = keras.initializers.RandomNormal(stddev=1.0, seed=seed)
         # Every replica computes the same global keys, so the first one's write is all
         # replicas' write.
         self._keys = self.add_weight(
             name="keys",
             shape=(self.size, self.dim),
-            initializer=lambda shape, dtype: l2_normalize(random_normal(shape, dtype)),
+            initializer=random_unit_vectors(seed),
             dtype="float32",
             trainable=False,
             autocast=False,

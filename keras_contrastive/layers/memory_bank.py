@@ -6,7 +6,7 @@ from keras import ops
 
 from keras_contrastive import distribute
 from keras_contrastive.checks import check_count
-from keras_contrastive.ops import l2_normalize
+from keras_contrastive.ops import l2_normalize, random_unit_vectors
 
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")
@@ -60,13 +60,12 @@ class MemoryBank(keras.layers.Layer):
             )
         self.momentum = float(momentum)
         self.seed = seed
-        random_normal = keras.initializers.RandomNormal(stddev=1.0, seed=seed)
         # Every replica computes the same global rows, so the first one's write is all
         # replicas' write.
         self._rows = self.add_weight(
             name="rows",
             shape=(self.num_examples, self.dim),
-            initializer=lambda shape, dtype: l2_normalize(random_normal(shape, dtype)),
+            initializer=random_unit_vectors(seed),
             dtype="float32",
             trainable=False,
             autocast=False,

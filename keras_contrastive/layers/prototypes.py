@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_contrastive import distribute
 from keras_contrastive.checks import check_count
-from keras_contrastive.ops import l2_normalize
+from keras_contrastive.ops import l2_normalize, random_unit_vectors
 
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")
@@ -49,11 +49,10 @@ class Prototypes(keras.layers.Layer):
         self.num_prototypes = check_count("num_prototypes", num_prototypes)
         self.dim = check_count("dim", dim)
         self.seed = seed
-        random_normal = keras.initializers.RandomNormal(stddev=1.0, seed=seed)
         self.directions = self.add_weight(
             name="directions",
             shape=(self.num_prototypes, self.dim),
-            initializer=lambda shape, dtype: l2_normalize(random_normal(shape, dtype)),
+            initializer=random_unit_vectors(seed),
             dtype="float32",
             autocast=False,
         )

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_contrastive.data.array_checks import HIGHEST, LOWEST
 from keras_contrastive.methods import data_contract
 from keras_contrastive.methods.batch import split_targets
 
@@ -255,8 +256,8 @@ def _required(model, views, targets, brightness):
                 tf.logical_not(brightness(high)),
                 tf.reduce_any(view != tf.round(view)),
             )
-            yield tf.logical_or(low <= -0.5, tf.logical_not(scaled)), _SCALED
-        inside = tf.logical_and(low > -0.5, high < 255.5)  # but for rounding
+            yield tf.logical_or(low <= LOWEST, tf.logical_not(scaled)), _SCALED
+        inside = tf.logical_and(low > LOWEST, high < HIGHEST)
         yield tf.logical_or(tf.logical_not(finite), inside), _RANGE
     if model.needs.labels:
         yield tf.reduce_all(labels >= 0), _UNLABELLED

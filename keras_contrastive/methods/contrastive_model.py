@@ -48,7 +48,7 @@ class ContrastiveModel(ViewTrainer):
       that it skips, because a gradient overflowed, counts nowhere.
     - `momentum`: with a target, how much of it stays in the last step, in [0, 1].
     - `knn_accuracy`: with `callbacks.KNNEvaluation`, that of the features.
-    - `val_...`: the first three or four on `validation_data`, in inference mode.
+    - `val_...`: the first three or four on `validation_data`, as `evaluate` does it.
 
     Args:
         encoder: Functional `keras.Model`, images `(batch, height, width, channels)` in
@@ -155,11 +155,14 @@ class ContrastiveModel(ViewTrainer):
 
     def default_predictor(self, embedding_dim: int) -> keras.layers.Layer | None:
         """Return the method's predictor, if it has one."""
-        return self.recipe and self.recipe.new_predictor(embedding_dim)
+        if self.recipe is None:
+            return None
+        return self.recipe.new_predictor(embedding_dim)
 
     def default_momentum_update(self) -> MomentumUpdate:
         """Return the method's own rule for its target."""
-        return self.recipe and self.recipe.momentum_update() or MomentumUpdate()
+        rule = None if self.recipe is None else self.recipe.momentum_update()
+        return rule or MomentumUpdate()
 
     def forward(self, batch: Batch, training: bool) -> dict:
         """Compute from the batch what the loss needs.

@@ -8,6 +8,7 @@ _BARLOW = "Zbontar et al. 2021; facebookresearch/barlowtwins 8e8d284"
 
 BARLOW_TWINS_SMALL = Recipe(
     **solo_learn.CONSTANTS,
+    **solo_learn.ASYMMETRIC,
     method="BarlowTwins",
     weight_decay=1e-4,
     base_learning_rate=0.3,
@@ -18,12 +19,6 @@ BARLOW_TWINS_SMALL = Recipe(
         "hidden_bias": False,
         "hidden_norm": True,
         "output_bias": False,
-    },
-    augmentation="byol",
-    augmentation_arguments={
-        "blur": (0.0, 0.0),
-        "solarize": (0.0, 0.2),
-        "area": (0.08, 1.0),
     },
     sources=solo_learn.sources(
         projector=f"widths: {solo_learn.SOURCE}; form: {_BARLOW}",

@@ -17,18 +17,13 @@ _BYOL_HEAD = {
 
 BYOL_SMALL = Recipe(
     **solo_learn.CONSTANTS,
+    **solo_learn.ASYMMETRIC,
     method="BYOL",
     weight_decay=1e-5,
     base_learning_rate=1.0,
     projector=_BYOL_HEAD,
     predictor=_BYOL_HEAD,
     target_momentum={"start": 0.99, "end": 1.0, "schedule": "cosine"},
-    augmentation="byol",
-    augmentation_arguments={
-        "blur": (0.0, 0.0),
-        "solarize": (0.0, 0.2),
-        "area": (0.08, 1.0),
-    },
     sources=solo_learn.sources(
         projector=f"widths: {_SOLO}; biases and batch norm: {_BYOL}",
         predictor=f"widths: {_SOLO}; biases and batch norm: {_BYOL}",

@@ -20,6 +20,23 @@ CONSTANTS = {
     ),
 }
 
+# The asymmetric policy and the head without batch norm of several methods.
+ASYMMETRIC = {
+    "augmentation": "byol",
+    "augmentation_arguments": {
+        "blur": (0.0, 0.0),
+        "solarize": (0.0, 0.2),
+        "area": (0.08, 1.0),
+    },
+}
+HEAD = {
+    "units": 256,
+    "hidden_units": (2048,),
+    "hidden_bias": True,
+    "hidden_norm": False,
+    "output_bias": True,
+}
+
 
 def sources(**exceptions: str) -> dict[str, str]:
     """Return solo-learn as the source of all constants, but for `exceptions`."""

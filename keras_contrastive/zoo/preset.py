@@ -7,7 +7,6 @@ import pathlib
 import shutil
 
 import keras
-import numpy as np
 
 from keras_contrastive.encoder_checks import check_encoder
 from keras_contrastive.export.rebuild import outside_strategy
@@ -17,6 +16,7 @@ from keras_contrastive.files import (
     temporary_sibling,
     write_json,
 )
+from keras_contrastive.finite import not_finite
 from keras_contrastive.zoo import encoder_config, preset_weights
 from keras_contrastive.zoo.card import card
 from keras_contrastive.zoo.preset_files import (
@@ -96,8 +96,7 @@ def save_to_preset(
     encoder = getattr(model, "encoder", model)
     feature_dim = check_encoder(encoder)
     weights = encoder.get_weights()
-    pairs = zip(encoder.weights, weights, strict=True)
-    bad = [variable.path for variable, value in pairs if not np.isfinite(value).all()]
+    bad = not_finite(encoder.weights)
     if bad:
         raise ValueError(
             f"An encoder must have finite weights. Received: NaN or Inf in {bad[0]!r} "
