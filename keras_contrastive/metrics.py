@@ -3,7 +3,7 @@
 from keras import ops
 
 from keras_contrastive import distribute
-from keras_contrastive.ops import l2_normalize
+from keras_contrastive.unit_vectors import l2_normalize
 
 
 def contrastive_accuracy(anchors, positives):

@@ -1,12 +1,12 @@
 """What features are worth: kNN, linear probe, fine-tuning, geometry."""
 
+from keras_contrastive.evaluation.build_classifier import build_classifier
 from keras_contrastive.evaluation.class_balanced_subset import class_balanced_subset
 from keras_contrastive.evaluation.evaluate_features import evaluate_features
 from keras_contrastive.evaluation.evaluation_result import EvaluationResult
 from keras_contrastive.evaluation.features import extract_features
 from keras_contrastive.evaluation.few_label_evaluation import few_label_evaluation
 from keras_contrastive.evaluation.few_label_result import FewLabelResult
-from keras_contrastive.evaluation.fine_tune import build_classifier
 from keras_contrastive.evaluation.fine_tuning import FineTuning
 from keras_contrastive.evaluation.geometry import alignment, effective_rank, uniformity
 from keras_contrastive.evaluation.knn import knn_accuracy

@@ -6,7 +6,7 @@ import pathlib
 import keras
 import numpy as np
 
-from keras_contrastive.evaluation.fine_tune import behind_encoder
+from keras_contrastive.evaluation.build_classifier import behind_encoder
 from keras_contrastive.files import write_json
 from keras_contrastive.layers.classification_head import ClassificationHead
 

@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_contrastive.data.array_checks import checked_images, checked_labels
+from keras_contrastive.evaluation.build_classifier import build_classifier
 from keras_contrastive.evaluation.features import extract_features
-from keras_contrastive.evaluation.fine_tune import build_classifier
 from keras_contrastive.evaluation.split_by_class import split_by_class
 from keras_contrastive.layers import RandomResizedCrop
 from keras_contrastive.layers.random_augmentation import RandomAugmentation, describe

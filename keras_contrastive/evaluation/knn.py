@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_contrastive.evaluation.labelled import check_labelled
-from keras_contrastive.ops import l2_normalize
+from keras_contrastive.unit_vectors import l2_normalize
 
 # Similarities held at a time: 2**25 floats are 128 MiB.
 _CHUNK = 2**25

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from keras_contrastive.export.output import class_names, output_name
 from keras_contrastive.image_io import decode_image, resize_and_center_crop
-from keras_contrastive.ops import l2_normalize
+from keras_contrastive.unit_vectors import l2_normalize
 
 
 def write_saved_model(encoder, folder, size) -> list[str]:

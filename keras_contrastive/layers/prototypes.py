@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_contrastive import distribute
 from keras_contrastive.checks import check_count
-from keras_contrastive.ops import l2_normalize, random_unit_vectors
+from keras_contrastive.unit_vectors import l2_normalize, random_unit_vectors
 
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")

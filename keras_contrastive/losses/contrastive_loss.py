@@ -6,7 +6,7 @@ from numbers import Real
 import keras
 from keras import ops
 
-from keras_contrastive.ops import l2_normalize
+from keras_contrastive.unit_vectors import l2_normalize
 
 # Stands for minus infinity in a masked logit: exp() of it is exactly 0, and unlike
 # a true infinity it makes no NaN when it is multiplied by 0. All logits are float32.

@@ -11,7 +11,7 @@ from keras_contrastive.losses.contrastive_loss import check_temperature
 from keras_contrastive.losses.nce_loss import NCELoss
 from keras_contrastive.methods.batch import Needs
 from keras_contrastive.methods.contrastive_model import ContrastiveModel
-from keras_contrastive.ops import l2_normalize
+from keras_contrastive.unit_vectors import l2_normalize
 
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")

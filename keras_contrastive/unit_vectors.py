@@ -1,4 +1,4 @@
-"""Numerics that losses, layers and metrics share."""
+"""Vectors of length 1, for losses, layers and metrics."""
 
 import keras
 from keras import ops
