@@ -96,6 +96,19 @@ def unsynchronized_batch_norms(model: keras.Model) -> list[str]:
     ]
 
 
+def warn_of_unsynchronized_batch_norm(model: keras.Model) -> None:
+    """Warn if results will depend on the number of replicas."""
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    layers = unsynchronized_batch_norms(model) if replicas > 1 else []
+    if layers:
+        warnings.warn(
+            f"{len(layers)} batch norm layers of the encoder, such as {layers[0]!r}, "
+            f"see only their replica's share of the batch: results will depend on the "
+            "number of replicas. Build them with synchronized=True.",
+            stacklevel=4,
+        )
+
+
 def unsafe_convolutions(model: keras.Model) -> list[str]:
     """Paths of the layers whose training on a CPU may corrupt memory.
 

@@ -41,3 +41,28 @@ def embedding_std(embeddings):
     """
     embeddings = distribute.all_gather(l2_normalize(embeddings))
     return ops.mean(ops.std(embeddings, axis=0))
+
+
+def update_means(trackers, values: dict, examples, applied=True) -> dict:
+    """Update running means with values of the global batch.
+
+    Args:
+        trackers: `keras.metrics.Mean`s.
+        values: A scalar of this replica for each tracker, under its name; the first
+            tracker's is the loss.
+        examples: Examples of this replica, the weight of its values.
+        applied: Whether the step counts. One that loss scaling skips, and whose loss
+            has overflowed, is left out.
+
+    Returns:
+        The trackers' means, by name.
+    """
+    means = ops.stack([ops.cast(values[t.name], "float32") for t in trackers])
+    means = distribute.all_reduce_mean(means)
+    if applied is not True:
+        counts = ops.logical_or(applied, ops.isfinite(means[0]))
+        means = ops.where(counts, means, 0.0)
+        examples = ops.where(counts, examples, 0)
+    for i, tracker in enumerate(trackers):
+        tracker.update_state(means[i], sample_weight=examples)
+    return {tracker.name: tracker.result() for tracker in trackers}

@@ -1,7 +1,5 @@
 """The base of every method, with the project's only `train_step`."""
 
-import warnings
-
 import keras
 import tensorflow as tf
 from keras import ops
@@ -10,14 +8,13 @@ from keras_contrastive import distribute, metrics
 from keras_contrastive.callbacks.momentum_update import MomentumUpdate
 from keras_contrastive.encoder_checks import (
     check_encoder,
-    unsynchronized_batch_norms,
+    warn_of_unsynchronized_batch_norm,
 )
 from keras_contrastive.layers.clock import Clock
 from keras_contrastive.layers.momentum_target import MomentumTarget
 from keras_contrastive.layers.online_probe import OnlineProbe
-from keras_contrastive.layers.views import Views
-from keras_contrastive.methods import data_contract
-from keras_contrastive.methods.batch import Batch, Needs, split_targets
+from keras_contrastive.methods.batch import Batch, Needs
+from keras_contrastive.methods.data_contract import unpack
 from keras_contrastive.methods.view_trainer import ViewTrainer
 
 
@@ -32,23 +29,7 @@ class ContrastiveModel(ViewTrainer):
 
     `model(images)` and `model.predict(images)` give features `(batch, dim)`, those
     before the projection head. `model.evaluate(views)` gives the loss and changes
-    neither target nor queue.
-
-    What `fit` prints and records, each a mean over the epoch unless it says otherwise:
-
-    - `loss`: the method's loss of the global batch, with the encoder's regularizers.
-      Losses of two methods cannot be compared.
-    - `contrastive_accuracy`: share of images whose own other view is the most similar
-      one of the batch, in [0, 1]; chance is 1 / batch.
-    - `embedding_std`: spread of the unit embeddings; about 1 / sqrt(dim) when all is
-      well, near 0 after a collapse.
-    - `probe_accuracy`: with `num_classes`, the online probe's share of right answers.
-    - `learning_rate`: the optimizer's at the last step.
-    - `loss_scale`: in mixed_float16, the factor of the loss after the last step. A step
-      that it skips, because a gradient overflowed, counts nowhere.
-    - `momentum`: with a target, how much of it stays in the last step, in [0, 1].
-    - `knn_accuracy`: with `callbacks.KNNEvaluation`, that of the features.
-    - `val_...`: the first three or four on `validation_data`, as `evaluate` does it.
+    neither target nor queue. `fit` says what it prints and records.
 
     Args:
         encoder: Functional `keras.Model`, images `(batch, height, width, channels)` in
@@ -109,7 +90,7 @@ class ContrastiveModel(ViewTrainer):
     ):
         super().__init__(**kwargs)
         check_encoder(encoder)
-        _warn_about_batch_norm(encoder)
+        warn_of_unsynchronized_batch_norm(encoder)
         self.encoder = encoder
         feature_shape = encoder.output_shape
         projector = projector or self.default_projector(feature_shape[-1])
@@ -239,7 +220,7 @@ class ContrastiveModel(ViewTrainer):
 
     def _train_step(self, data):
         step = ops.convert_to_tensor(self.optimizer.iterations) + 0
-        batch = self._unpack(data, step)
+        batch = unpack(self, data, step)
         with tf.GradientTape() as tape:
             outputs = self.forward(batch, training=True)
             loss = self._share_of_loss(outputs, batch)
@@ -268,7 +249,7 @@ class ContrastiveModel(ViewTrainer):
         trail behind a network that learns fast, and a loss in inference mode then
         rises while the trained one falls.
         """
-        batch = self._unpack(data, step=-1)
+        batch = unpack(self, data, step=-1)
         with keras.StatelessScope(collect_losses=True):  # drops what layers update
             outputs = self.forward(batch, training=True)
             loss = self._share_of_loss(outputs, batch)
@@ -282,25 +263,8 @@ class ContrastiveModel(ViewTrainer):
         penalties = [penalty for part in parts for penalty in part.losses]
         return loss + sum(penalties, 0.0) / distribute.num_replicas()
 
-    def _unpack(self, data, step) -> Batch:
-        views, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
-        data_contract.check_no_weights(self, weights)
-        if self.augmentation is not None:
-            images = views[0] if isinstance(views, (tuple, list)) else views
-            if isinstance(self.augmentation, Views):
-                # Other views in every step and on every replica, the same in every run.
-                seed = ops.cast(ops.stack([step, distribute.replica_id()]), "int32")
-                views = self.augmentation(images, seed=seed)
-            else:
-                views = self.augmentation(images)
-        data_contract.check_batch(self, views, targets)
-        return Batch(tuple(views), *split_targets(targets), step)
-
     def _record(self, loss, outputs, batch, applied=True) -> dict:
-        """Update the running means with values of the global batch.
-
-        A step that loss scaling skips, and whose loss has overflowed, is left out.
-        """
+        """Update the metrics, and return their means of this epoch."""
         values = {**outputs, "loss": loss * distribute.num_replicas()}
         if self.returns_pair:
             pair = outputs["anchor"], outputs["positive"]
@@ -310,28 +274,8 @@ class ContrastiveModel(ViewTrainer):
             features = _stacked(outputs["features"], batch.labels)
             values["probe_accuracy"] = self.probe.accuracy(*features)
         trackers = [self._loss_tracker, *self.trackers]
-        means = ops.stack([ops.cast(values[t.name], "float32") for t in trackers])
-        means = distribute.all_reduce_mean(means)
         examples = ops.shape(outputs["features"][0])[0]
-        if applied is not True:
-            counts = ops.logical_or(applied, ops.isfinite(means[0]))
-            means = ops.where(counts, means, 0.0)
-            examples = ops.where(counts, examples, 0)
-        for i, tracker in enumerate(trackers):
-            tracker.update_state(means[i], sample_weight=examples)
-        return {tracker.name: tracker.result() for tracker in trackers}
-
-
-def _warn_about_batch_norm(encoder):
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    layers = unsynchronized_batch_norms(encoder) if replicas > 1 else []
-    if layers:
-        warnings.warn(
-            f"{len(layers)} batch norm layers of the encoder, such as {layers[0]!r}, "
-            f"see only their replica's share of the batch: results will depend on the "
-            "number of replicas. Build them with synchronized=True.",
-            stacklevel=3,
-        )
+        return metrics.update_means(trackers, values, examples, applied)
 
 
 def _build(layer, input_shape):

@@ -4,14 +4,34 @@ Structure, shapes and dtypes, where Python sees them: on a dataset's element spe
 training, and on the tensors when the step is traced.
 """
 
+import keras
 import tensorflow as tf
+from keras import ops
 
-from keras_contrastive.methods.batch import split_targets
+from keras_contrastive import distribute
+from keras_contrastive.layers.views import Views
+from keras_contrastive.methods.batch import Batch, split_targets
 
 _EXPECTED = (
     "Expected a dataset of ((view_1, view_2), label), or ((view_1, view_2),) when "
     "there are no labels"
 )
+
+
+def unpack(model, data, step) -> Batch:
+    """Return what a dataset yields as a checked `Batch`, with the model's own views."""
+    views, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
+    check_no_weights(model, weights)
+    if model.augmentation is not None:
+        images = views[0] if isinstance(views, (tuple, list)) else views
+        if isinstance(model.augmentation, Views):
+            # Other views in every step and on every replica, the same in every run.
+            seed = ops.cast(ops.stack([step, distribute.replica_id()]), "int32")
+            views = model.augmentation(images, seed=seed)
+        else:
+            views = model.augmentation(images)
+    check_batch(model, views, targets)
+    return Batch(tuple(views), *split_targets(targets), step)
 
 
 def check_batch(model, views, targets) -> None:

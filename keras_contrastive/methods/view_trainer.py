@@ -104,6 +104,23 @@ class ViewTrainer(keras.Model):
 
         The measurement comes first in every epoch, in whatever order both are given.
 
+        What it prints and records, each a mean over the epoch unless said otherwise:
+
+        - `loss`: the method's loss of the global batch, with the encoder's
+          regularizers. Losses of two methods cannot be compared.
+        - `contrastive_accuracy`: share of images whose own other view is the most
+          similar one of the batch, in [0, 1]; chance is 1 / batch.
+        - `embedding_std`: spread of the unit embeddings; about 1 / sqrt(dim) when all
+          is well, near 0 after a collapse.
+        - `probe_accuracy`: with `num_classes`, the online probe's share of right
+          answers.
+        - `learning_rate`: the optimizer's at the last step.
+        - `loss_scale`: in mixed_float16, the factor of the loss after the last step. A
+          step that it skips, because a gradient overflowed, counts nowhere.
+        - `momentum`: with a target, how much of it stays in the last step, in [0, 1].
+        - `knn_accuracy`: with `callbacks.KNNEvaluation`, that of the features.
+        - `val_...`: the first three or four on `validation_data`, as `evaluate` does.
+
         Raises:
             FloatingPointError: If the loss, or a weight at the end of an epoch, is NaN
                 or infinite. No callback sees such a state.
