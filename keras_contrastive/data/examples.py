@@ -54,12 +54,18 @@ def views_from_source(source: Source, options: Options) -> tf.data.Dataset:
         buffer_size = size if cached.in_memory else min(size, source.shuffle_buffer)
         return shuffled(records, buffer_size, key)
 
+    def twice(epoch, records):
+        """The order of the epoch, and the same again to stand in for bad examples.
+
+        The second costs nothing while nobody asks for it. No batch then holds an image
+        twice, unless fewer can be read than make a batch.
+        """
+        # `concatenate` would take an error at the seam for the end.
+        return tf.data.Dataset.range(2).flat_map(lambda _: order(epoch, records))
+
     def examples(epoch):
         epoch = cached.filled(epoch)
-        # Behind the shuffled records the same ones again, unshuffled, only to
-        # stand in for bad ones. They cost nothing while nobody asks for them.
-        records = order(epoch, cached.records).concatenate(cached.records)
-        records = records.enumerate()
+        records = twice(epoch, cached.records).enumerate()
         return play(epoch, records.filter(is_in_range) if source.is_float else records)
 
     def is_in_range(position, record):
@@ -68,7 +74,7 @@ def views_from_source(source: Source, options: Options) -> tf.data.Dataset:
 
     @tf.autograph.experimental.do_not_convert
     def load(epoch, numbered):
-        position, (_, (record, *label)) = numbered
+        position, (index, (record, *label)) = numbered
         key = view_key(options.seed, epoch, position, options.worker)
         if same_size:
             images = cached.load(record)
@@ -76,24 +82,24 @@ def views_from_source(source: Source, options: Options) -> tf.data.Dataset:
             images = crop_first.crops(cached.read(record), key)
         else:
             images = make_views.single(cached.load(record), key)
-        return epoch, position, (images, *label)
+        return epoch, position, (images, index, *label)
 
     @tf.autograph.experimental.do_not_convert
     def augment(epoch, step, element):
-        images, *labels = element
+        images, ids, *labels = element
         key = view_key(options.seed, epoch, step, options.worker)
         if same_size:
             images = make_views(images, key)
         elif crop_first:
             images = crop_first.rest(images, key)
-        return epoch, (images, *labels)
+        return epoch, options.element(images, ids, *labels)
 
     @functools.lru_cache(maxsize=2)
     def replay_of(epoch):
         """The order of an epoch, with indices in the place of records."""
         indices = cached.indices()
         replay = tf.data.Dataset.from_tensors(np.int64(epoch)).flat_map(
-            lambda e: order(e, indices).concatenate(indices)
+            lambda e: twice(e, indices)
         )
         return Replay(replay)
 

@@ -26,6 +26,7 @@ def views_from_arrays(
     cache_decoded: bool = False,
     on_error: str = "replace",
     input_context: tf.distribute.InputContext | None = None,
+    with_ids: bool = False,
 ) -> tf.data.Dataset:
     """Batches of views from arrays.
 
@@ -61,17 +62,20 @@ def views_from_arrays(
         on_error: For files; arrays have nothing to decode.
         input_context: From `strategy.distribute_datasets_from_function`. Every worker
             then reads its own share, and batches are those of one replica.
+        with_ids: Whether to yield the number of each example too, from 0 on: its place
+            in `x`, the same in every epoch, for methods that remember every example.
 
     Returns:
         Dataset of `((view_1, view_2), labels)`, without `y` of `((view_1, view_2),)`;
-        with `augmentation=None` of `((images,), labels)` or `((images,),)`. Labels
-        are int64 of shape `(batch_size,)`.
+        with `augmentation=None` of `((images,), labels)` or `((images,),)`. With ids,
+        a dict is in the place of the labels: `{"label": labels, "id": ids}`, without
+        `y` `{"id": ids}`. Labels and ids are int64 of shape `(batch_size,)`.
 
     Raises:
         ValueError: if the images are not a rank-4 numeric array of finite values in
             [0, 255] (and not of [0, 1]), if labels are no integers or not as many
             as images, if there are fewer images than `batch_size`, or if the
-            augmentation does not return at least two views.
+            augmentation does not return a tuple of views.
 
     Example:
         >>> (x, y), _ = kc.data.load_sample()
@@ -93,6 +97,7 @@ def views_from_arrays(
         cache_decoded=cache_decoded,
         on_error=on_error,
         input_context=input_context,
+        with_ids=with_ids,
     )
     images = checked_images(x)
     labels = None if y is None else checked_labels(y, len(images))
@@ -124,10 +129,8 @@ def views_from_arrays(
         if options.image_size is not None:
             chosen = resize_and_center_crop(chosen, options.image_size)
         key = view_key(options.seed, epoch, step, options.worker)
-        element = (make_views(chosen, key),)
-        if labels is not None:
-            element += (tf.gather(labels, indices),)
-        return epoch, element
+        label = () if labels is None else (tf.gather(labels, indices),)
+        return epoch, options.element(make_views(chosen, key), indices, *label)
 
     epochs = Epochs()
     dataset = epochs.dataset().flat_map(batches)

@@ -28,6 +28,7 @@ def views_from_dataset(
     cache_decoded: bool = False,
     on_error: str = "replace",
     input_context: tf.distribute.InputContext | None = None,
+    with_ids: bool = False,
     image_key: str = "image",
     label_key: str | None = "label",
     num_examples: int | None = None,
@@ -60,6 +61,7 @@ def views_from_dataset(
             come after a damaged record, or after a generator has raised, is replaced
             as well, up to half of all.
         input_context: As in `views_from_arrays`.
+        with_ids: As in `views_from_arrays`: the place in `dataset`.
         image_key: Where the image is, if elements are dictionaries.
         label_key: Where the label is; `None` or an absent "label": no labels.
         num_examples: Number of elements, where `dataset.cardinality()` is unknown;
@@ -92,6 +94,7 @@ def views_from_dataset(
         cache_decoded=cache_decoded,
         on_error=on_error,
         input_context=input_context,
+        with_ids=with_ids,
     )
     if not isinstance(dataset, tf.data.Dataset):
         raise ValueError(

@@ -37,6 +37,7 @@ def views_from_directory(
     cache_decoded: bool = False,
     on_error: str = "replace",
     input_context: tf.distribute.InputContext | None = None,
+    with_ids: bool = False,
     labels: bool = True,
 ) -> tf.data.Dataset:
     """Batches of views from JPEG, PNG, BMP, GIF and WebP files below a folder.
@@ -76,6 +77,8 @@ def views_from_directory(
             so the number of steps stays true, and one warning at the end of the epoch
             names it. `"raise"`: it is an error.
         input_context: As in `views_from_arrays`.
+        with_ids: As in `views_from_arrays`: the place among the files of
+            `list_images`.
         labels: `False`: no labels, whatever the folders are.
 
     Returns:
@@ -101,6 +104,7 @@ def views_from_directory(
         cache_decoded=cache_decoded,
         on_error=on_error,
         input_context=input_context,
+        with_ids=with_ids,
     )
     files, file_labels, class_names = list_images(path)
     has_labels = labels and class_names

@@ -30,6 +30,7 @@ def views_from_tfds(
     cache_decoded: bool = False,
     on_error: str = "replace",
     input_context: tf.distribute.InputContext | None = None,
+    with_ids: bool = False,
     image_key: str = "image",
     label_key: str | None = "label",
     data_dir: str | os.PathLike | None = None,
@@ -56,6 +57,8 @@ def views_from_tfds(
         on_error: As in `views_from_directory`, also for damaged records: TensorFlow
             reads no further in a file, so that what follows them there is lost too.
         input_context: As in `views_from_arrays`.
+        with_ids: As in `views_from_arrays`: the place in the split as
+            `images_from_tfds` reads it.
         image_key: Name of the feature that is the image.
         label_key: Name of the feature that is the label; `None` or an absent
             "label": no labels.
@@ -89,6 +92,7 @@ def views_from_tfds(
         cache_decoded=cache_decoded,
         on_error=on_error,
         input_context=input_context,
+        with_ids=with_ids,
     )
     source, options.channels, _ = source_of_tfds(
         name, split, channels, image_key, label_key, data_dir

@@ -27,6 +27,7 @@ class Options:
     cache_decoded: bool
     on_error: str
     input_context: tf.distribute.InputContext | None
+    with_ids: bool = False
 
     def __post_init__(self):
         if self.augmentation is not None and not callable(self.augmentation):
@@ -75,6 +76,13 @@ class Options:
                 "worker has to shuffle alike, or their shares overlap. "
                 "Received: seed=None."
             )
+
+    def element(self, views, ids, *labels):
+        """What a loader yields: `(views, labels)`, `(views,)`, or a dict with ids."""
+        if not self.with_ids:
+            return (views, *labels)
+        targets = {"label": labels[0]} if labels else {}
+        return views, {**targets, "id": ids}
 
     @property
     def workers(self) -> int:

@@ -62,15 +62,14 @@ def _parameters(function):
 
 def _problem(views, images):
     remedy = (
-        "It must return a tuple of at least two views, each a batch as long as the "
-        "batch of images. For one view per image use augmentation=None and augment "
-        "in the model, or return (view_1, view_2)."
+        "It must return a tuple of views, each a batch as long as the batch of "
+        "images: (view_1, view_2), or (view,) for a method of one view."
     )
     if not isinstance(views, tuple | list):
         kind = "one tensor" if tf.is_tensor(views) else type(views).__name__
         return f"`augmentation` returned {kind} instead of views. {remedy}"
-    if len(views) < 2:
-        return f"`augmentation` returned {len(views)} view(s). {remedy}"
+    if not views:
+        return f"`augmentation` returned no view. {remedy}"
     for number, view in enumerate(views, start=1):
         if not tf.is_tensor(view) or view.shape.rank == 0:
             return f"`augmentation`: view_{number} is {view!r}. {remedy}"

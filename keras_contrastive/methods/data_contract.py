@@ -133,8 +133,9 @@ def check_ids(model, ids) -> None:
     if ids is None:
         raise ValueError(
             f"{name} remembers every example: expected the views with "
-            '{"id": numbers of the examples}. Received: no ids. Number the examples '
-            "of the whole data set from 0 on, before it is shuffled."
+            '{"id": numbers of the examples}. Received: no ids. Pass with_ids=True to '
+            "the loaders of keras_contrastive.data, or number the examples of the "
+            "whole data set from 0 on, before it is shuffled."
         )
     if _rank(ids) not in (1, None) or not ids.dtype.is_integer:
         raise ValueError(

@@ -57,6 +57,15 @@ def test_order_and_views_depend_on_seed_and_epoch_alone(folder):
         np.testing.assert_array_equal(one_pass(other)[0], expected)
 
 
+def test_ids_are_places_in_the_split(folder):
+    images, order = data.images_from_tfds("tiny", "train", data_dir=folder), {}
+    for image in images.unbatch():
+        order[len(order)] = int(image[0][0, 0, 0])
+    for (view_1, _), targets in views(folder, with_ids=True):
+        places = [order[i] for i in targets["id"].numpy()]
+        assert places == list(numbers(view_1.numpy())) == list(targets["label"].numpy())
+
+
 def test_split_parts_keys_and_channels(folder):
     assert len(views(folder, split="train[:80%]+test")) == 4
     assert one_pass(views(folder, label_key=None))[2] is None
