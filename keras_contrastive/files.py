@@ -17,6 +17,7 @@ import os
 import pathlib
 import platform
 import shutil
+import threading
 import time
 from importlib import metadata as installed
 
@@ -31,6 +32,7 @@ _PREFIX = ".keras_contrastive-"
 _WEEK = 7 * 24 * 3600  # seconds
 _PACKAGES = ("keras-contrastive", "keras", "tensorflow", "numpy")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_OF_THREAD = threading.local()
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # fcntl.h, linux/fs.h
 
 
@@ -49,9 +51,13 @@ def write_bytes(path, content: bytes) -> None:
 
 
 def write_json(path, content) -> None:
-    """Write JSON as `write_bytes` does; NumPy's numbers and arrays become JSON's."""
-    text = json.dumps(content, indent=2, default=_jsonable) + "\n"
-    write_bytes(path, text.encode())
+    """Write JSON as `write_bytes` does."""
+    write_bytes(path, to_json(content))
+
+
+def to_json(content) -> bytes:
+    """Return JSON as we write it; NumPy's numbers and arrays become JSON's."""
+    return (json.dumps(content, indent=2, default=_jsonable) + "\n").encode()
 
 
 def _jsonable(value):
@@ -190,7 +196,7 @@ def replace_folder(temporary, target) -> None:
     if _exchange(temporary, target):
         return
     # Not Linux, or a file system that cannot exchange (NFS): two renames, and whoever
-    # comes by after a kill between them finishes the job.
+    # comes by after a kill between them takes the first one back.
     with locked(target.parent):
         shutil.rmtree(_aside(target), ignore_errors=True)
         try:
@@ -198,14 +204,16 @@ def replace_folder(temporary, target) -> None:
             os.rename(temporary, target)
         finally:
             recover(target)
-    shutil.rmtree(_aside(target), ignore_errors=True)
+        shutil.rmtree(_aside(target), ignore_errors=True)
 
 
 def recover(target) -> None:
     """Bring back a folder whose writer was killed between two renames, if it was."""
     target = pathlib.Path(target)
-    if not target.exists() and _aside(target).is_dir():
-        with contextlib.suppress(OSError):  # another process has been faster
+    if target.exists() or not _aside(target).is_dir():
+        return
+    with locked(target.parent), contextlib.suppress(OSError):
+        if not target.exists():  # its writer may be at work, and is waited for
             os.rename(_aside(target), target)
 
 
@@ -225,12 +233,26 @@ def _exchange(one, other):
 
 @contextlib.contextmanager
 def locked(folder):
-    """Let one process at a time into the block, if the file system has locks."""
-    descriptor = _lock(os.path.realpath(folder), wait=True)
+    """Let one process at a time into the block, if the file system has locks.
+
+    A thread that is in the block may enter it again.
+    """
+    folder = os.path.realpath(folder)
+    if folder in _held():
+        yield
+        return
+    descriptor = _lock(folder, wait=True)
+    _held().add(folder)
     try:
         yield
     finally:
+        _held().discard(folder)
         _unlock(descriptor)
+
+
+def _held():
+    """The real paths that this thread has locked."""
+    return _OF_THREAD.__dict__.setdefault("held", set())
 
 
 @contextlib.contextmanager
@@ -248,8 +270,10 @@ def _temporary(base, name, make):
         make(new)
         descriptor = _lock(new)
         os.rename(new, path)
+        _held().add(os.path.realpath(path))
         yield path
     finally:
+        _held().discard(os.path.realpath(path))
         _remove(new)
         _remove(path)
         _unlock(descriptor)

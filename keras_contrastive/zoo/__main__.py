@@ -17,7 +17,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from absl import app, flags, logging  # noqa: E402
 
 from keras_contrastive import zoo  # noqa: E402
-from keras_contrastive.zoo import readme, registry  # noqa: E402
+from keras_contrastive.files import write_bytes  # noqa: E402
+from keras_contrastive.zoo import readme, registry, sources  # noqa: E402
+from keras_contrastive.zoo.preset_files import printable  # noqa: E402
+
+
+def _say(text, file=None):
+    """Print, but for what a preset from elsewhere could do to the terminal."""
+    print(printable(text), file=file, flush=True)
 
 
 def _list(_, __):
@@ -26,26 +33,26 @@ def _list(_, __):
 
 def _show(names, _):
     for name in names or zoo.list_presets():
-        folder = pathlib.Path(zoo.describe(name)["folder"])
-        print((folder / "README.md").read_text(encoding="utf-8"))
+        card = sources.read(name).contents["README.md"]
+        _say(card.decode("utf-8", "replace"))
 
 
 def _verify(names, values):
     passed = True
     for name in names or zoo.list_presets():
         report = zoo.verify(name, data_dir=values.data_dir)
-        print(report, flush=True)
+        _say(report)
         passed &= report.passed
     return 0 if passed else 1
 
 
 def _table(_, values):
     if values.write is None:
-        print(zoo.table())
+        _say(zoo.table())
         return
     path = pathlib.Path(values.write)
     text = readme.with_table(path.read_text(encoding="utf-8"), zoo.table())
-    path.write_text(text, encoding="utf-8")
+    write_bytes(path, text.encode())
 
 
 def _register(_, __):
@@ -78,7 +85,7 @@ def run(argv: list[str], values) -> int:
     try:
         return command(argv[2:], values) or 0
     except (ValueError, OSError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        _say(f"error: {error}", sys.stderr)
         return 1
 
 

@@ -1,7 +1,7 @@
 """What people read about presets: the card of one, the table of all."""
 
 from keras_contrastive.evaluation.few_label_result import FewLabelResult
-from keras_contrastive.zoo.preset_files import WRITTEN
+from keras_contrastive.zoo.preset_files import WRITTEN, printable
 
 _FACTS = {  # key of metadata.json: what the card calls it
     "method": "Method",
@@ -63,7 +63,7 @@ def card(metadata: dict, metrics: dict) -> str:
         "## Numbers",
         *(list(_numbers(metrics)) or ["None recorded."]),
     ]
-    return "\n\n".join(parts) + "\n"
+    return printable("\n\n".join(parts) + "\n")
 
 
 def _numbers(metrics):
@@ -117,7 +117,7 @@ def table(presets: list[tuple[dict, dict]]) -> str:
             *(_percent(sample.get(key)) for key in ("knn", "linear")),
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    return printable("\n".join(lines))
 
 
 def _few(found, measure, fraction):

@@ -11,6 +11,7 @@ import importlib
 import keras
 
 from keras_contrastive.encoder_checks import check_encoder
+from keras_contrastive.zoo.preset_files import printable
 
 _KINDS = (
     keras.Operation,  # layers and models are operations too
@@ -96,7 +97,7 @@ def from_config(config: dict, source: str = "`config`") -> keras.Model:
         )
         check_encoder(encoder)
     except Exception as error:  # Keras raises all kinds for a malformed configuration
-        reason = str(error).split("\n")[0]  # the rest repeats the configuration
+        reason = printable(error).split("\n")[0]  # the rest repeats the configuration
         raise ValueError(
             f"The encoder of {source} cannot be built: {type(error).__name__}: "
             f"{reason} It was damaged, or needs another version of Keras (this is "

@@ -1,20 +1,24 @@
 """Presets written and loaded; preset_files.py says what is in their folder."""
 
+import contextlib
 import datetime
 import json
 import os
 import pathlib
-import shutil
 
 import keras
 
 from keras_contrastive.encoder_checks import check_encoder
 from keras_contrastive.export.rebuild import outside_strategy
 from keras_contrastive.files import (
+    full_disk,
+    locked,
     package_versions,
+    recover,
     replace_folder,
     temporary_sibling,
-    write_json,
+    to_json,
+    write_bytes,
 )
 from keras_contrastive.finite import not_finite
 from keras_contrastive.zoo import encoder_config, preset_weights
@@ -28,10 +32,11 @@ from keras_contrastive.zoo.preset_files import (
     METRICS,
     WEIGHTS,
     WRITTEN,
-    check_preset,
+    PresetFiles,
     checksum,
     fingerprint,
-    read_json,
+    parse,
+    read_preset,
 )
 
 # What we write ourselves, so that it is true, and what `describe` adds.
@@ -122,21 +127,27 @@ def save_to_preset(
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "versions": package_versions(),
     }
-    with temporary_sibling(path.parent) as temporary:
-        (temporary / CONFIG).write_text(json.dumps(config))
-        preset_weights.write(copy, temporary / WEIGHTS, weights_dtype)
-        known = _known_metrics(path, temporary)
-        _write_description(temporary, content, _merged(known, metrics))
-        replace_folder(temporary, path)
+    contents = {
+        CONFIG: json.dumps(config).encode(),
+        WEIGHTS: preset_weights.to_bytes(copy, weights_dtype),
+    }
+    with contextlib.suppress(OSError):  # `_write` says why it cannot be made
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(path.parent):  # from the look at what is there to its replacement
+        _check_free(path, overwrite)
+        known = _known_metrics(path, contents)
+        _write(path, contents, content, _merged(known, metrics))
     return path
 
 
 def _check_free(path, overwrite):
     """Refuse to replace anything but a preset, and one with other files in it."""
+    recover(path)
     if not path.exists():
         return
     try:
-        is_preset = read_json(path / METADATA).get("format") == FORMAT
+        content = (path / METADATA).read_bytes()
+        is_preset = parse(path / METADATA, content).get("format") == FORMAT
     except (OSError, ValueError):
         is_preset = False
     if not (overwrite and is_preset):
@@ -152,14 +163,14 @@ def _check_free(path, overwrite):
         )
 
 
-def _known_metrics(path, new):
-    """The numbers of the preset at `path`, if it is whole and `new` is its encoder."""
+def _known_metrics(path, contents):
+    """The numbers of the preset at `path`, if it is whole and of the same encoder."""
     try:
-        before = check_preset(path)["files"]
+        before = read_preset(path)
     except (OSError, ValueError):
         return {}
-    same = all(before[name] == fingerprint(new / name) for name in (CONFIG, WEIGHTS))
-    return read_json(path / METRICS) if same else {}
+    same = all(before.contents[name] == contents[name] for name in (CONFIG, WEIGHTS))
+    return before.json(METRICS) if same else {}
 
 
 def _merged(known, metrics):
@@ -191,26 +202,36 @@ def add_metrics(path: str | os.PathLike, metrics: dict) -> pathlib.Path:
     {'sample': {'knn': 0.8}}
     """
     path = pathlib.Path(path).resolve()
-    content = check_preset(path)
     _, metrics = _check_dicts(None, metrics)
-    metrics = _merged(read_json(path / METRICS), metrics)
-    with temporary_sibling(path.parent) as temporary:
-        shutil.copytree(path, temporary, dirs_exist_ok=True)
-        _write_description(temporary, content, metrics)
-        replace_folder(temporary, path)
+    with locked(path.parent):  # another process may be adding other numbers
+        before = read_preset(path)
+        metrics = _merged(before.json(METRICS), metrics)
+        _write(path, before.contents, before.json(METADATA), metrics)
     return path
 
 
-def _write_description(folder, content, metrics):
-    """Write all files but configuration and weights, and the hashes of all."""
-    write_json(folder / METRICS, metrics)
+def _write(path, contents, metadata, metrics):
+    """Write configuration and weights as they are, all else anew, and put it in place.
+
+    Args:
+        path: The preset's folder.
+        contents: Bytes of configuration and weights, by file name.
+        metadata: What goes into `metadata.json`; its hashes are made here.
+        metrics: What goes into `metrics.json`.
+    """
+    contents = {CONFIG: contents[CONFIG], WEIGHTS: contents[WEIGHTS]}
+    contents[METRICS] = to_json(metrics)
     # As they were written: a NumPy number is a number then.
-    text = card(content, read_json(folder / METRICS))
-    (folder / "README.md").write_text(text, encoding="utf-8")
-    files = {name: fingerprint(folder / name) for name in FILES}
-    write_json(folder / METADATA, content | {"files": files})
-    content = read_json(folder / METADATA)
-    write_json(folder / METADATA, content | {"checksum": checksum(content)})
+    text = card(json.loads(to_json(metadata)), json.loads(contents[METRICS]))
+    contents["README.md"] = text.encode()
+    files = {name: fingerprint(contents[name]) for name in FILES}
+    metadata = json.loads(to_json(metadata | {"files": files}))
+    contents[METADATA] = to_json(metadata | {"checksum": checksum(metadata)})
+    size = sum(map(len, contents.values()))
+    with full_disk(path, size), temporary_sibling(path.parent) as temporary:
+        for name, content in contents.items():
+            write_bytes(temporary / name, content)
+        replace_folder(temporary, path)
 
 
 def _check_dicts(metadata, metrics):
@@ -238,11 +259,11 @@ def _check_dicts(metadata, metrics):
     return metadata, metrics
 
 
-def load_encoder(folder: pathlib.Path) -> keras.Model:
-    """Build the encoder of a preset that `check_preset` has passed.
+def load_encoder(files: PresetFiles) -> keras.Model:
+    """Build the encoder of a preset.
 
     Args:
-        folder: The preset's folder.
+        files: What `read_preset` returned.
 
     Returns:
         The encoder, float32.
@@ -250,7 +271,8 @@ def load_encoder(folder: pathlib.Path) -> keras.Model:
     Raises:
         ValueError: A configuration that could run code, or weights that do not fit.
     """
-    config = read_json(folder / CONFIG)
-    encoder = encoder_config.from_config(config, str(folder / CONFIG))
-    preset_weights.read(encoder, folder / WEIGHTS)
+    source = str(files.folder / CONFIG)
+    encoder = encoder_config.from_config(files.json(CONFIG), source)
+    weights = files.contents[WEIGHTS]
+    preset_weights.read(encoder, weights, str(files.folder / WEIGHTS))
     return encoder

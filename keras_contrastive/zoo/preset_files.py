@@ -7,12 +7,15 @@ README.md          the card, for people
 metadata.json      where it all comes from, the SHA-256 of the four above, and its own
 """
 
+import dataclasses
 import hashlib
 import json
 import os
 import pathlib
+import re
+import unicodedata
 
-from keras_contrastive.files import sha256
+from keras_contrastive.files import recover
 
 FORMAT = "keras_contrastive preset"
 FORMAT_VERSION = 1
@@ -31,9 +34,31 @@ WRITTEN = (
 )
 
 
-def fingerprint(path: pathlib.Path) -> dict:
+MAX_TEXT_BYTES = 2**24  # of each file but the weights: 16 MiB
+MAX_WEIGHTS_BYTES = 2**31  # more than the largest image encoders have: 2 GiB
+_SHA256 = re.compile("[0-9a-f]{64}")
+
+
+@dataclasses.dataclass(frozen=True)
+class PresetFiles:
+    """All files of one version of a preset, in memory.
+
+    Attributes:
+        folder: Where they were read.
+        contents: Bytes by file name.
+    """
+
+    folder: pathlib.Path
+    contents: dict[str, bytes]
+
+    def json(self, name: str) -> dict:
+        """Return the content of a JSON file."""
+        return parse(self.folder / name, self.contents[name])
+
+
+def fingerprint(content: bytes) -> dict:
     """Return the SHA-256 and the size of a file, as `metadata.json` lists them."""
-    return {"sha256": sha256(path), "bytes": path.stat().st_size}
+    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
 
 def checksum(metadata: dict) -> str:
@@ -42,8 +67,17 @@ def checksum(metadata: dict) -> str:
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
-def check_preset(folder: str | os.PathLike, hashes: dict | None = None) -> dict:
-    """Check every file of a preset by its SHA-256.
+def printable(text) -> str:
+    """Return foreign text without what could steer a terminal, such as escapes."""
+    kept = (x for x in str(text) if x in "\n\t" or unicodedata.category(x)[0] != "C")
+    return "".join(kept)
+
+
+def read_preset(folder: str | os.PathLike, hashes: dict | None = None) -> PresetFiles:
+    """Read every file of a preset, and check it by its SHA-256.
+
+    A preset that is replaced at the same time is read again, so that all files are
+    of one version.
 
     Args:
         folder: The preset's folder.
@@ -51,7 +85,7 @@ def check_preset(folder: str | os.PathLike, hashes: dict | None = None) -> dict:
             folder; `metadata.json` alone pins all files, as it holds their hashes.
 
     Returns:
-        The content of `metadata.json`.
+        The files.
 
     Raises:
         FileNotFoundError: A file is missing.
@@ -59,38 +93,88 @@ def check_preset(folder: str | os.PathLike, hashes: dict | None = None) -> dict:
             version.
     """
     folder = pathlib.Path(folder)
-    hashes = hashes or {}
-    if METADATA in hashes:
-        _check_file(folder / METADATA, {"sha256": hashes[METADATA]})
-    metadata = read_json(folder / METADATA)
-    _check_format(folder / METADATA, metadata)
+    while True:
+        recover(folder)
+        before = _version(folder)
+        try:
+            return _read(folder, hashes or {})
+        except (ValueError, OSError):
+            if _version(folder) == before:
+                raise
+
+
+def _version(folder):
+    """What is another after the folder was replaced; None if there is none."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def _read(folder, hashes):
+    expected = {"sha256": hashes[METADATA]} if METADATA in hashes else {}
+    contents = {METADATA: _read_file(folder / METADATA, expected)}
+    files = check_metadata(folder / METADATA, contents[METADATA])["files"]
+    for name in FILES:
+        expected = {k: v for k, v in files[name].items() if k in ("sha256", "bytes")}
+        if name in hashes:
+            expected["sha256"] = hashes[name]
+        contents[name] = _read_file(folder / name, expected)
+    return PresetFiles(folder, contents)
+
+
+def check_metadata(path: pathlib.Path, content: bytes) -> dict:
+    """Check `metadata.json` by itself, and return it.
+
+    Args:
+        path: The file, for the messages.
+        content: What is in it.
+
+    Raises:
+        ValueError: It is damaged, of another format, or lists files that are larger
+            than those of a preset.
+    """
+    metadata = parse(path, content)
+    _check_format(path, metadata)
     files = metadata.get("files")
     if (
         not isinstance(files, dict)
         or set(files) != set(FILES)
-        or not all(isinstance(x, dict) and x.get("sha256") for x in files.values())
+        or not all(isinstance(x, dict) and _is_listed(x) for x in files.values())
     ):
         raise ValueError(
-            f"{str(folder / METADATA)!r} must list the SHA-256 of {', '.join(FILES)}. "
+            f"{str(path)!r} must list the SHA-256 of {', '.join(FILES)}. "
             f"Received: files={files!r}"
         )
+    for name, about in files.items():
+        if not 0 <= about.get("bytes", 0) <= max_bytes(name):
+            raise ValueError(
+                f"{name} of a preset has {max_bytes(name):,} bytes at most. Received: "
+                f"{str(path)!r}, by which it has {about['bytes']:,}."
+            )
     missing = [name for name in WRITTEN if name not in metadata]
     received = checksum(metadata)
     if missing or metadata.get("checksum") != received:
         lacking = f" without {', '.join(missing)}," if missing else ""
         raise ValueError(
-            f"{str(folder / METADATA)!r} is damaged or changed. Expected: "
-            f"{', '.join(WRITTEN)}, and the checksum {metadata.get('checksum')}. "
-            f"Received: one{lacking} of the checksum {received}. Get the preset again "
-            "from where it came; to change what it says, save it again with "
+            f"{str(path)!r} is damaged or changed. Expected: "
+            f"{', '.join(WRITTEN)}, and the checksum {metadata.get('checksum')!r}. "
+            f"Received: one{lacking} of the checksum {received!r}. Get the preset "
+            "again from where it came; to change what it says, save it again with "
             "save_to_preset."
         )
-    for name in FILES:
-        expected = {k: v for k, v in files[name].items() if k in ("sha256", "bytes")}
-        if name in hashes:
-            expected["sha256"] = hashes[name]
-        _check_file(folder / name, expected)
     return metadata
+
+
+def _is_listed(about):
+    sha256, size = about.get("sha256"), about.get("bytes", 0)
+    return isinstance(size, int) and _SHA256.fullmatch(str(sha256))
+
+
+def max_bytes(name: str) -> int:
+    """Return how large a file of this name may be in any preset."""
+    return MAX_WEIGHTS_BYTES if name == WEIGHTS else MAX_TEXT_BYTES
 
 
 def _check_format(path, metadata):
@@ -115,50 +199,48 @@ def _check_format(path, metadata):
         )
 
 
-def _check_file(path, expected):
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"The preset in {str(path.parent)!r} is not complete: {path.name} is "
-            "missing. Get it again from where it came."
-        )
-    received = fingerprint(path)
-    if any(received[key] != value for key, value in expected.items()):
-        size = expected.get("bytes", "any number of")
-        raise ValueError(
-            f"{str(path)!r} is not what the preset says it is: damaged or changed. "
-            f"Expected: SHA-256 {expected.get('sha256')} ({size} bytes). Received: "
-            f"SHA-256 {received['sha256']} ({received['bytes']} bytes). Get the preset "
-            "again from where it came."
-        )
-
-
-def read_json(path: pathlib.Path) -> dict:
-    """Read a JSON object.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Its content.
-
-    Raises:
-        FileNotFoundError: It is missing.
-        ValueError: It is no JSON object, as when it is truncated.
-    """
+def _read_file(path, expected):
+    """The content of a file; more than is expected of it is not read."""
     if not path.is_file():
         there = sorted(x.name for x in path.parent.glob("*"))[:5]
         raise FileNotFoundError(
             f"A preset is a folder with {METADATA}, {', '.join(FILES)}. Received: "
-            f"{str(path.parent)!r} without {path.name}, with {there or 'no files'}."
+            f"{str(path.parent)!r} without {path.name}, with {there or 'no files'}. "
+            "If it was a preset, get it again from where it came."
         )
+    limit = expected.get("bytes", max_bytes(path.name))
+    with open(path, "rb") as file:
+        content = file.read(limit + 1)
+    received = fingerprint(content)
+    if len(content) > limit or any(received[k] != v for k, v in expected.items()):
+        raise ValueError(
+            f"{str(path)!r} is not what the preset says it is: damaged or changed. "
+            f"Expected: SHA-256 {expected.get('sha256')} "
+            f"({expected.get('bytes', 'any number of')} bytes). Received: SHA-256 "
+            f"{received['sha256']} ({path.stat().st_size} bytes). Get the preset "
+            "again from where it came."
+        )
+    return content
+
+
+def parse(path: pathlib.Path, content: bytes) -> dict:
+    """Return a JSON object.
+
+    Args:
+        path: Its file, for the messages.
+        content: What is in it.
+
+    Raises:
+        ValueError: It is no JSON object, as when it is truncated.
+    """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        parsed = json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise ValueError(
             f"{str(path)!r} must be a JSON object; it is damaged or truncated: {error}"
         ) from error
-    if not isinstance(content, dict):
+    if not isinstance(parsed, dict):
         raise ValueError(
-            f"{str(path)!r} must be a JSON object. Received: {type(content).__name__}"
+            f"{str(path)!r} must be a JSON object. Received: {type(parsed).__name__}"
         )
-    return content
+    return parsed

@@ -7,9 +7,9 @@ folders in `presets/`; they are trusted only as far as they match it.
 import json
 import pathlib
 
-from keras_contrastive.files import sha256, write_json
+from keras_contrastive.files import write_json
 from keras_contrastive.zoo.preset import load_encoder
-from keras_contrastive.zoo.preset_files import FILES, METADATA, check_preset
+from keras_contrastive.zoo.preset_files import METADATA, fingerprint, read_preset
 
 _HERE = pathlib.Path(__file__).parent
 REGISTRY = _HERE / "registry.json"
@@ -34,15 +34,17 @@ def register() -> list[str]:
     """
     entries = {}
     for folder in sorted(x for x in PRESETS.glob("*") if x.is_dir()):
-        metadata = check_preset(folder)
+        files = read_preset(folder)
+        metadata = files.json(METADATA)
         if metadata["name"] != folder.name:
             raise ValueError(
                 "A shipped preset must have the name of its folder. "
                 f"Received: name={metadata['name']!r} in {str(folder)!r}"
             )
-        load_encoder(folder)
+        load_encoder(files)
         entries[folder.name] = {
-            name: sha256(folder / name) for name in (METADATA, *FILES)
+            name: fingerprint(content)["sha256"]
+            for name, content in files.contents.items()
         }
     write_json(REGISTRY, {"presets": entries})
     return [*entries]

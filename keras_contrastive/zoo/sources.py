@@ -8,35 +8,47 @@ so that nothing can be written anywhere else.
 import difflib
 import functools
 import hashlib
+import http.client
 import os
 import pathlib
 import re
 import shutil
+import time
 import urllib.parse
+import urllib.request
 import warnings
 import zipfile
 import zlib
 
-import keras
-
-from keras_contrastive.files import replace_folder, temporary_sibling
+from keras_contrastive.files import recover, replace_folder, temporary_sibling
 from keras_contrastive.zoo import registry
-from keras_contrastive.zoo.preset_files import FILES, METADATA, check_preset
+from keras_contrastive.zoo.preset_files import (
+    FILES,
+    MAX_WEIGHTS_BYTES,
+    METADATA,
+    PresetFiles,
+    check_metadata,
+    max_bytes,
+    printable,
+    read_preset,
+)
 
 _NAMES = (METADATA, *FILES)
-_MAX_ARCHIVE_BYTES = 2**32  # unpacked: more is a zip bomb or a mistake
+_TIMEOUT = 30  # seconds without a byte
+_PATIENCE, _BYTES_PER_SECOND = 60, 20_000  # a file may take 60 s, and time for its size
+_MAX_PACKING = 100  # weights hardly shrink: a .zip that does more is a bomb
 _HUGGING_FACE = re.compile(
     r"hf://(?!.*\.\.)(?P<repo>[\w.-]+/[\w.-]+)"
     r"(@(?P<revision>refs/\w+/[\w.-]+|[\w.-]+))?(/(?P<folder>[\w./-]+))?/?"
 )
 
 
-def locate(
+def read(
     preset: str | os.PathLike,
     cache_dir: str | os.PathLike | None = None,
     sha256: str | None = None,
-) -> pathlib.Path:
-    """Find a preset, download it if need be, and check every file of it.
+) -> PresetFiles:
+    """Find a preset, download it if need be, and read and check every file of it.
 
     Args:
         preset: As in `kc.from_preset`.
@@ -44,7 +56,7 @@ def locate(
         sha256: As in `kc.from_preset`.
 
     Returns:
-        The folder.
+        The files.
 
     Raises:
         ValueError, OSError: As in `kc.from_preset`.
@@ -53,7 +65,8 @@ def locate(
     is_path = isinstance(preset, os.PathLike)
     pinned = {} if sha256 is None else {METADATA: sha256}
     if "://" in text and not is_path:
-        return cached(text, _fetcher(text), cache_dir, pinned)
+        folder = cached(text, _fetcher(text), cache_dir, pinned)
+        return read_preset(folder, pinned)
     shipped = registry.registered()
     if text in shipped and not is_path:
         if os.path.isdir(text):
@@ -63,12 +76,16 @@ def locate(
                 stacklevel=3,
             )
         folder, pinned = registry.PRESETS / text, {**shipped[text], **pinned}
-    elif os.path.isdir(text):
+    elif _is_folder(text):
         folder = pathlib.Path(text)
     else:
         raise ValueError(_unknown(text, shipped))
-    check_preset(folder, pinned)
-    return folder
+    return read_preset(folder, pinned)
+
+
+def _is_folder(text):
+    recover(text)
+    return os.path.isdir(text)
 
 
 def _unknown(text, shipped):
@@ -108,7 +125,7 @@ def cached(source: str, fetch, cache_dir=None, hashes: dict | None = None):
         source: Where it comes from; the name of its folder is made of this.
         fetch: A function that writes the files of the preset into a folder.
         cache_dir: As in `cache_folder`.
-        hashes: As in `check_preset`.
+        hashes: As in `read_preset`.
 
     Returns:
         The folder.
@@ -130,7 +147,7 @@ def cached(source: str, fetch, cache_dir=None, hashes: dict | None = None):
     with temporary_sibling(cache) as temporary:
         try:
             fetch(temporary)
-            check_preset(temporary, hashes)
+            read_preset(temporary, hashes)
             _move_to_cache(temporary, target, hashes)
         except (ValueError, OSError) as error:
             kinds = FileNotFoundError, OSError, ValueError
@@ -153,9 +170,9 @@ def _move_to_cache(temporary, target, hashes):
 
 
 def _problem(folder, hashes):
-    """What `check_preset` raises, or None."""
+    """What `read_preset` raises, or None."""
     try:
-        check_preset(folder, hashes)
+        read_preset(folder, hashes)
     except (ValueError, OSError) as error:
         return error
     return None
@@ -177,33 +194,81 @@ def _fetcher(source):
 def fetch_url(url: str, folder: pathlib.Path) -> None:
     """Download a preset: a folder of its files, or a `.zip` of them.
 
+    Nothing is larger than `metadata.json`, which is read first, lists it; that and a
+    `.zip` are not larger than any preset.
+
     Args:
         url: Of the folder or the archive. A query (`?token=...`) is kept.
         folder: Where to write.
 
     Raises:
-        OSError: The download failed.
-        ValueError: An archive with anything but the files of a preset.
+        OSError: The download failed, or took too long.
+        ValueError: More bytes than the preset has, or an archive with anything but
+            the files of a preset.
     """
     parts = urllib.parse.urlsplit(url)
     if parts.path.endswith(".zip"):
-        _download(url, folder, "preset.zip")
+        _download(url, folder / "preset.zip", MAX_WEIGHTS_BYTES)
         unpack(folder / "preset.zip", folder)
         (folder / "preset.zip").unlink()
         return
     for name in _NAMES:
         path = f"{parts.path.rstrip('/')}/{name}"
-        _download(parts._replace(path=path).geturl(), folder, name)
+        limit = _max_bytes(folder, name)
+        _download(parts._replace(path=path).geturl(), folder / name, limit)
 
 
-def _download(url, folder, name):
+def _max_bytes(folder, name):
+    """How large a file is at most, by `metadata.json` if that is there already."""
+    path = folder / METADATA
+    if name == METADATA or not path.exists():
+        return max_bytes(name)
+    about = check_metadata(path, path.read_bytes())["files"][name]
+    return about.get("bytes", max_bytes(name))
+
+
+class _SecureRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect from https:// to anything else."""
+
+    def redirect_request(self, request, file, code, message, headers, url):
+        if request.type == "https" and not url.startswith("https://"):
+            raise OSError(f"it leads to {url!r}, which is not https://")
+        return super().redirect_request(request, file, code, message, headers, url)
+
+
+def _download(url, path, limit):
+    """Write what is at `url` to a file, `limit` bytes at most.
+
+    Not by `keras.utils.get_file`: it waits for ever, takes any number of bytes and
+    follows https:// to http://, and none of that can be set.
+    """
+    end = time.monotonic() + _PATIENCE + limit / _BYTES_PER_SECOND
+    opener = urllib.request.build_opener(_SecureRedirects)
+    received = 0
     try:
-        keras.utils.get_file(name, url, cache_dir=str(folder), cache_subdir="")
-    except Exception as error:  # Keras raises bare exceptions
+        with opener.open(url, timeout=_TIMEOUT) as answer, open(path, "wb") as file:
+            length = int(answer.headers.get("Content-Length") or 0)
+            while received <= limit and length <= limit:
+                content = answer.read1(2**16)
+                if not content:
+                    break
+                received += len(content)
+                file.write(content)
+                if time.monotonic() > end:
+                    raise OSError(f"{received:,} bytes came, too slowly")
+        if received < length <= limit:
+            raise OSError(f"it ended after {received:,} of {length:,} bytes")
+    except (OSError, http.client.HTTPException, ValueError) as error:
         raise OSError(
-            f"{url!r} could not be downloaded: {error}. Nothing of it was kept. Check "
-            "the address and the network, then call again."
+            f"{url!r} could not be downloaded: {printable(error)}. Nothing of it was "
+            "kept. Check the address and the network, then call again."
         ) from error
+    if max(received, length) > limit:
+        raise ValueError(
+            f"{url!r} must have {limit:,} bytes at most, to be that file of a preset. "
+            f"Received: {'more' if received > length else f'{length:,}'}. Nothing of "
+            "it was kept."
+        )
 
 
 def unpack(archive: pathlib.Path, folder: pathlib.Path) -> None:
@@ -215,25 +280,28 @@ def unpack(archive: pathlib.Path, folder: pathlib.Path) -> None:
 
     Raises:
         ValueError: It is no such archive; it holds anything else, a link or a path
-            that leads out of it; it is too large unpacked.
+            that leads out of it; it unpacks to more than `metadata.json` lists, or to
+            100 times its size.
     """
     expected = f"A preset's archive must be a .zip with {', '.join(_NAMES)} alone."
     try:
         with zipfile.ZipFile(archive) as source:
-            entries = [x for x in source.infolist() if not x.is_dir()]
-            for entry in entries:
+            entries = {}
+            for entry in source.infolist():
+                if entry.is_dir():
+                    continue
                 *parents, name = entry.filename.split("/")
                 is_link = (entry.external_attr >> 16) & 0o170000 == 0o120000
                 leads_out = len(parents) > 1 or parents in ([".."], [""])
-                if name not in _NAMES or is_link or leads_out:
+                if name not in _NAMES or name in entries or is_link or leads_out:
                     raise ValueError(f"{expected} Received: {entry.filename!r} in it.")
-            names = [x.filename.split("/")[-1] for x in entries]
-            size = sum(x.file_size for x in entries)
-            if len(set(names)) < len(names) or size > _MAX_ARCHIVE_BYTES:
-                raise ValueError(f"{expected} Received: {names} of {size} bytes.")
-            for name, entry in zip(names, entries, strict=True):
-                with source.open(entry) as packed, open(folder / name, "wb") as file:
-                    shutil.copyfileobj(packed, file)
+                entries[name] = entry
+            packed_bytes = sum(x.compress_size for x in entries.values())
+            left = max(2**20, _MAX_PACKING * packed_bytes)
+            for name in sorted(entries, key=_NAMES.index):  # metadata.json first
+                limit = min(left, _max_bytes(folder, name))
+                with source.open(entries[name]) as packed:
+                    left -= _copy(packed, folder / name, limit)
     except (
         zipfile.BadZipFile,
         zlib.error,
@@ -242,8 +310,24 @@ def unpack(archive: pathlib.Path, folder: pathlib.Path) -> None:
         NotImplementedError,  # another compression
     ) as error:
         raise ValueError(
-            f"{expected} Received: one that cannot be unpacked ({error})."
+            f"{expected} Received: one that cannot be unpacked ({printable(error)})."
         ) from error
+
+
+def _copy(source, path, limit):
+    """Copy to a file and return the number of bytes, as they come, not as promised."""
+    size = 0
+    with open(path, "wb") as file:
+        while content := source.read(2**16):
+            size += len(content)
+            if size > limit:
+                raise ValueError(
+                    f"{path.name} in a preset's archive must unpack to {limit:,} bytes "
+                    "at most, by metadata.json and by the size of the archive. "
+                    "Received: more."
+                )
+            file.write(content)
+    return size
 
 
 def _fetch_hugging_face(target, repo, revision, folder):
@@ -253,16 +337,22 @@ def _fetch_hugging_face(target, repo, revision, folder):
     """
     revision = revision or "main"
     try:
-        from huggingface_hub import hf_hub_download
+        import huggingface_hub as client
     except ImportError:
         path = f"{repo}/resolve/{urllib.parse.quote(revision, '')}/{folder or ''}"
         return fetch_url(f"https://huggingface.co/{path}", target)
     for name in _NAMES:
+        where = {"subfolder": folder, "revision": revision}
+        limit = _max_bytes(target, name)
         try:
-            file = hf_hub_download(repo, name, subfolder=folder, revision=revision)
+            address = client.hf_hub_url(repo, name, **where)
+            size = client.get_hf_file_metadata(address, timeout=_TIMEOUT).size
+            if size is None or size > limit:
+                raise ValueError(f"it has {size} bytes, and may have {limit:,}")
+            file = client.hf_hub_download(repo, name, **where)
         except Exception as error:  # the client's own kinds
             raise OSError(
-                f"{name} of hf://{repo} ({revision}) could not be downloaded: {error}. "
-                "Nothing of it was kept."
+                f"{name} of hf://{repo} ({revision}) could not be downloaded: "
+                f"{printable(error)}. Nothing of it was kept."
             ) from error
         shutil.copyfile(file, target / name)

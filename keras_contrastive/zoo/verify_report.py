@@ -3,6 +3,8 @@
 import dataclasses
 import json
 
+from keras_contrastive.zoo.preset_files import printable
+
 
 @dataclasses.dataclass
 class VerifyReport:
@@ -49,7 +51,8 @@ class VerifyReport:
         verdict = "passed" if self.passed else "FAILED"
         if not self.rows:
             verdict = "FAILED: nothing could be measured"
-        return "\n".join([*lines, f"  {verdict} (allowed: {self.tolerance} points)"])
+        lines.append(f"  {verdict} (allowed: {self.tolerance} points)")
+        return printable("\n".join(lines))
 
 
 def _points(row):

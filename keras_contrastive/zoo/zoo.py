@@ -4,12 +4,11 @@ import os
 
 import keras
 
-from keras_contrastive.files import sha256 as digest
 from keras_contrastive.zoo import registry, sources
 from keras_contrastive.zoo.card import table as table_of
 from keras_contrastive.zoo.input_shape import with_input_shape
 from keras_contrastive.zoo.preset import load_encoder
-from keras_contrastive.zoo.preset_files import METADATA, METRICS, read_json
+from keras_contrastive.zoo.preset_files import METADATA, METRICS, fingerprint
 
 
 def list_presets() -> list[str]:
@@ -74,7 +73,7 @@ def from_preset(
     >>> kc.from_preset("runs/birds", input_shape=(96, 96, 1)).input_shape
     (None, 96, 96, 1)
     """
-    encoder = load_encoder(sources.locate(preset, cache_dir, sha256))
+    encoder = load_encoder(sources.read(preset, cache_dir, sha256))
     if input_shape is not None:
         encoder = with_input_shape(encoder, input_shape)
     return encoder
@@ -104,12 +103,12 @@ def describe(
     >>> kc.zoo.describe(path)["params"]
     19932
     """
-    folder = sources.locate(preset, cache_dir, sha256)
+    files = sources.read(preset, cache_dir, sha256)
     return {
-        **read_json(folder / METADATA),
-        "metrics": read_json(folder / METRICS),
-        "folder": str(folder),
-        "sha256": digest(folder / METADATA),
+        **files.json(METADATA),
+        "metrics": files.json(METRICS),
+        "folder": str(files.folder),
+        "sha256": fingerprint(files.contents[METADATA])["sha256"],
     }
 
 

@@ -19,5 +19,5 @@ def rewrite(folder, name, change):
         content["checksum"] = checksum(content)
     (folder / name).write_text(json.dumps(content))
     if name != METADATA:
-        print_of_file = fingerprint(folder / name)
+        print_of_file = fingerprint((folder / name).read_bytes())
         rewrite(folder, METADATA, lambda x: x["files"].update({name: print_of_file}))

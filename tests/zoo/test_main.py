@@ -3,9 +3,11 @@ import pathlib
 import types
 
 import pytest
+from damage import rewrite
 
 import keras_contrastive as kc
 from keras_contrastive.zoo import readme, registry
+from keras_contrastive.zoo.preset_files import METADATA, fingerprint
 
 README = pathlib.Path(__file__).parents[2] / "README.md"
 
@@ -40,6 +42,28 @@ def test_commands(shipped, run, tmp_path):
     assert run("show", "simclr_tiny")[0] == 1
     status, out, _ = run("register")  # it refuses what is damaged
     assert status == 1 and not out
+
+
+ESCAPE = "\x1b]0;owned\x07\x9b2J\r\b\u202e"
+
+
+def test_a_preset_cannot_steer_the_terminal(preset, run):
+    text = f"# card\n{ESCAPE}é\n"
+    (preset / "README.md").write_text(text, encoding="utf-8")
+    listed = {"README.md": fingerprint(text.encode())}
+
+    def change(metadata):
+        metadata["files"] |= listed
+        metadata["name"] = metadata["data"] = ESCAPE
+
+    rewrite(preset, METADATA, change)
+    rewrite(preset, "metrics.json", lambda x: x.update({ESCAPE: {"knn": 0.5}}))
+    said = [*run("show", str(preset))[1:], *run("verify", str(preset))[1:]]
+    said.append(kc.zoo.card.card(kc.zoo.describe(preset), {}))
+    rewrite(preset, METADATA, lambda x: x.update(format=ESCAPE))
+    said += run("show", str(preset))[1:]
+    assert "# card\n" in said[0] and "é\n" in said[0]
+    assert not {*"".join(said)} & {*ESCAPE} - {*"]0;owned2J"}
 
 
 def test_errors_are_sentences(run):

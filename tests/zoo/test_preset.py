@@ -1,7 +1,12 @@
+import concurrent.futures
+import errno
 import json
 import os
+import pathlib
+import re
 import shutil
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -9,6 +14,7 @@ from damage import flip_byte, rewrite
 
 import keras_contrastive as kc
 from keras_contrastive import files
+from keras_contrastive.zoo import preset_files, preset_weights
 from keras_contrastive.zoo.preset_files import FILES, METADATA, fingerprint
 
 
@@ -75,9 +81,9 @@ def test_a_missing_file(preset, name):
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("damage", [flip_byte, lambda x: x.write_bytes(b"{")])
 def test_a_damaged_file_is_named_with_both_hashes(preset, name, damage):
-    before = fingerprint(preset / name)
+    before = fingerprint((preset / name).read_bytes())
     damage(preset / name)
-    after = fingerprint(preset / name)
+    after = fingerprint((preset / name).read_bytes())
     with pytest.raises(ValueError, match="damaged or changed") as error:
         kc.from_preset(preset)
     for text in (name, before["sha256"], after["sha256"], f"({after['bytes']} bytes)"):
@@ -92,7 +98,7 @@ def test_changed_metadata(preset, change):
     metadata = json.loads((preset / METADATA).read_text())
     (preset / METADATA).write_text(json.dumps(metadata | change))
     expected = change.get("checksum", metadata["checksum"])
-    with pytest.raises(ValueError, match=f"damaged or changed.* checksum {expected}"):
+    with pytest.raises(ValueError, match=f"damaged or changed.* checksum {expected!r}"):
         kc.from_preset(preset)
 
 
@@ -228,6 +234,146 @@ def test_what_cannot_be_renamed_leaves_what_was_there(preset, monkeypatch):
         kc.zoo.add_metrics(preset, {"birds": {"knn": 0.5}})
     assert kc.zoo.describe(preset) == before
     assert [x.name for x in preset.parent.iterdir()] == [preset.name]
+
+
+def test_a_preset_that_is_replaced_while_it_is_read(preset, monkeypatch):
+    read_file = preset_files._read_file
+
+    def replaced_meanwhile(path, expected):
+        if path.name == "config.json":
+            monkeypatch.setattr(preset_files, "_read_file", read_file)
+            kc.zoo.add_metrics(preset, {"birds": {"knn": 0.5}})
+        return read_file(path, expected)
+
+    monkeypatch.setattr(preset_files, "_read_file", replaced_meanwhile)
+    assert kc.zoo.describe(preset)["metrics"]["birds"] == {"knn": 0.5}
+
+
+def test_numbers_of_several_writers_are_all_kept(preset):
+    names = [f"birds{i}" for i in range(8)]
+
+    def add(name):
+        kc.zoo.add_metrics(preset, {name: {"knn": 0.5}})
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(add, names))
+    assert {*names} < {*kc.zoo.describe(preset)["metrics"]}
+    assert [x.name for x in preset.parent.iterdir()] == [preset.name]
+
+
+def test_a_preset_that_another_process_wrote_meanwhile(
+    encoder, saved, tmp_path, monkeypatch
+):
+    to_bytes = preset_weights.to_bytes
+
+    def slow(*arguments):
+        shutil.copytree(saved, tmp_path / "new")
+        return to_bytes(*arguments)
+
+    monkeypatch.setattr(preset_weights, "to_bytes", slow)
+    with pytest.raises(FileExistsError, match="which exists"):
+        kc.save_to_preset(encoder, tmp_path / "new")
+    assert kc.zoo.describe(tmp_path / "new") | {"folder": 0} == kc.zoo.describe(
+        saved
+    ) | {"folder": 0}
+
+
+def test_a_kill_between_two_renames_loses_no_preset(preset):
+    """As where folders cannot be exchanged."""
+    before = kc.zoo.describe(preset)
+    preset.rename(files._aside(preset))
+    assert kc.zoo.describe(preset) == before
+
+
+def test_a_full_disk_keeps_the_preset(encoder, preset, monkeypatch):
+    before = kc.zoo.describe(preset)
+    write = pathlib.Path.write_bytes
+
+    def full(path, content):
+        if path.name.endswith("model.weights.h5"):
+            write(path, content[:1000])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, content)
+
+    monkeypatch.setattr(pathlib.Path, "write_bytes", full)
+    size = sum(x.stat().st_size for x in preset.iterdir())
+    with pytest.raises(OSError, match=r"simclr_tiny' needs ([\d,]+) bytes") as error:
+        kc.save_to_preset(encoder, preset, overwrite=True)
+    needed = int(re.search(r"needs ([\d,]+)", str(error.value))[1].replace(",", ""))
+    assert abs(needed - size) < 0.1 * size
+    assert kc.zoo.describe(preset) == before
+    assert [x.name for x in preset.parent.iterdir()] == [preset.name]
+
+
+def damage_weights(preset, change):
+    """Change the weights as an attacker would, all hashes right."""
+    with h5py.File(preset / "model.weights.h5", "a") as file:
+        change(file, _kernel(file))
+    content = (preset / "model.weights.h5").read_bytes()
+    listed = {"model.weights.h5": fingerprint(content)}
+    rewrite(preset, METADATA, lambda x: x["files"].update(listed))
+
+
+def _kernel(file):
+    names = []
+    file.visititems(lambda n, x: names.append(n) if hasattr(x, "shape") else None)
+    return next(name for name in names if len(file[name].shape) == 4)
+
+
+def compressed(file, name):
+    shape = file[name].shape
+    del file[name]
+    file.create_dataset(name, shape, "float32", chunks=shape, compression="gzip")
+
+
+def huge(file, name):
+    del file[name]
+    file.create_dataset(name, (2**20, 2**12), "float32")  # 16 GiB without a byte
+
+
+def elsewhere(file, name):
+    shape = file[name].shape
+    del file[name]
+    file.create_dataset(name, shape, "float32", external=[("/etc/passwd", 0, 2**30)])
+
+
+def linked(file, name):
+    del file[name]
+    file[name] = h5py.ExternalLink("/tmp/other.h5", "x")
+
+
+def text(file, name):
+    shape = file[name].shape
+    del file[name]
+    file.create_dataset(name, shape, h5py.string_dtype())
+
+
+@pytest.mark.parametrize("change", [compressed, huge, elsewhere, linked, text])
+def test_weights_that_are_not_of_the_configuration_are_not_read(preset, change):
+    damage_weights(preset, change)
+    with pytest.raises(ValueError, match="every array must be uncompressed, in the"):
+        kc.from_preset(preset)
+
+
+def test_weights_that_are_not_finite_are_not_loaded(preset):
+    damage_weights(
+        preset,
+        lambda file, name: file[name].write_direct(
+            np.full(file[name].shape, np.nan, "float32")
+        ),
+    )
+    with pytest.raises(ValueError, match="must hold finite weights. Received: NaN or"):
+        kc.from_preset(preset)
+
+
+def test_files_larger_than_listed_are_not_read(preset):
+    with open(preset / "model.weights.h5", "r+b") as file:
+        file.truncate(2**40)  # sparse: it takes no space
+    with pytest.raises(ValueError, match=f"damaged or changed.*{2**40} bytes"):
+        kc.from_preset(preset)
+    rewrite(preset, METADATA, lambda x: x["files"]["README.md"].update(bytes=2**25))
+    with pytest.raises(ValueError, match="README.md of a preset has 16,777,216 bytes"):
+        kc.from_preset(preset)
 
 
 def test_the_card_says_what_is_known(saved):

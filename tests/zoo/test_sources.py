@@ -1,3 +1,4 @@
+import contextlib
 import functools
 import http.server
 import io
@@ -5,7 +6,9 @@ import pathlib
 import shutil
 import sys
 import threading
+import time
 import types
+import urllib.request
 import zipfile
 
 import pytest
@@ -78,12 +81,25 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder; `cut` names a file that is sent half."""
+    """Serves a folder; one file may be sent half, without end or not at all."""
 
-    cut, says_length, requests = None, True, 0
+    cut = endless = hangs = None
+    says_length, requests, sent = True, 0, 0
 
     def do_GET(self):
         type(self).requests += 1
+        if self.path.endswith(f"/{self.hangs}"):
+            time.sleep(0.5)
+        if self.path.endswith(f"/{self.endless}"):
+            self.send_response(200)
+            if self.says_length:
+                self.send_header("Content-Length", str(400_000_000))
+            self.end_headers()
+            with contextlib.suppress(OSError):  # the client goes away
+                for _ in range(6_000):
+                    self.wfile.write(bytes(2**16))
+                    type(self).sent += 2**16
+            return
         if self.path.split("?")[0].endswith(f"/{self.cut}"):
             content = pathlib.Path(self.translate_path(self.path)).read_bytes()
             self.send_response(200)
@@ -131,8 +147,8 @@ def test_a_download_is_kept_and_repaired(served, saved, tmp_path):
         file.truncate(1000)
     assert download(f"{url}/?token=1", tmp_path) == folder
     assert handler.requests == 10
-    assert fingerprint(folder / "model.weights.h5") == fingerprint(
-        saved / "model.weights.h5"
+    assert fingerprint((folder / "model.weights.h5").read_bytes()) == fingerprint(
+        (saved / "model.weights.h5").read_bytes()
     )
 
 
@@ -204,11 +220,12 @@ def test_a_pinned_hash(saved, served, tmp_path):
 
 
 def test_https_goes_through_the_cache(saved, tmp_path, monkeypatch):
-    def get_file(name, url, cache_dir, cache_subdir):
-        assert url == f"https://a.b/c/{name}?token=1" and not cache_subdir
-        shutil.copy(saved / name, cache_dir)
+    def get(url, path, limit):
+        assert url == f"https://a.b/c/{path.name}?token=1"
+        assert path.name == METADATA or limit == (saved / path.name).stat().st_size
+        shutil.copy(saved / path.name, path)
 
-    monkeypatch.setattr("keras.utils.get_file", get_file)
+    monkeypatch.setattr(sources, "_download", get)
     address = "https://a.b/c?token=1"
     assert kc.from_preset(address, cache_dir=tmp_path).name == "resnet10"
     assert kc.zoo.describe(address, cache_dir=tmp_path)["name"] == "simclr_tiny"
@@ -274,11 +291,75 @@ def test_an_archive_that_is_none_or_too_large(tmp_path, monkeypatch):
             changed[place] = value
         with pytest.raises(ValueError, match="one that cannot be unpacked"):
             sources.unpack(io.BytesIO(changed), tmp_path)
-    (tmp_path / METADATA).unlink(missing_ok=True)
-    archive = zipped(tmp_path / "x.zip", {METADATA: "{}" * 100})
-    monkeypatch.setattr(sources, "_MAX_ARCHIVE_BYTES", 199)
-    with pytest.raises(ValueError, match="of 200 bytes"):
-        sources.unpack(archive, tmp_path)
+
+
+def lying(archive, name, size):
+    """Let a .zip say that a file of it has `size` bytes."""
+    content = bytearray(archive.read_bytes())
+    place = content.rindex(name.encode()) - 46 + 24  # in the central directory
+    content[place : place + 4] = size.to_bytes(4, "little")
+    archive.write_bytes(content)
+
+
+@pytest.mark.parametrize("promised", [None, 100])
+def test_an_archive_that_unpacks_to_more_than_a_preset(saved, tmp_path, promised):
+    contents = {x.name: x.read_bytes() for x in saved.iterdir()}
+    contents["model.weights.h5"] = bytes(2**25)
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+    if promised:
+        lying(tmp_path / "x.zip", "model.weights.h5", promised)
+    with pytest.raises(ValueError, match="must unpack to|cannot be unpacked"):
+        sources.unpack(tmp_path / "x.zip", tmp_path)
+    listed = (saved / "model.weights.h5").stat().st_size
+    assert (tmp_path / "model.weights.h5").stat().st_size <= listed
+
+
+def test_an_archive_that_shrinks_too_well(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(METADATA, b" " * 2**23)
+    assert (tmp_path / "x.zip").stat().st_size < 9000
+    with pytest.raises(ValueError, match=r"metadata.json in .* unpack to 1,048,576 by"):
+        sources.unpack(tmp_path / "x.zip", tmp_path)
+
+
+@pytest.mark.parametrize("says_length", [True, False])
+def test_a_download_of_more_than_the_preset_lists(
+    served, saved, tmp_path, says_length, monkeypatch
+):
+    url, handler = served
+    handler.endless, handler.says_length = "README.md", says_length
+    with pytest.raises(ValueError, match="README.md' must have [0-9,]+ bytes at most"):
+        download(url, tmp_path)
+    assert handler.sent < 2**22  # what the sockets held, of 400 MB
+    assert list(tmp_path.iterdir()) == []
+    handler.endless = "metadata.json"
+    with pytest.raises(ValueError, match="metadata.json' must have 16,777,216 bytes"):
+        download(url, tmp_path)
+
+
+def test_a_download_that_does_not_go_on(served, tmp_path, monkeypatch):
+    url, handler = served
+    monkeypatch.setattr(sources, "_TIMEOUT", 0.2)
+    handler.hangs = "config.json"
+    with pytest.raises(OSError, match="config.json' could not be .* timed out"):
+        download(url, tmp_path)
+    monkeypatch.setattr(sources, "_PATIENCE", -1e9)
+    with pytest.raises(OSError, match="metadata.json' .* bytes came, too slowly"):
+        download(url, tmp_path)
+
+
+@pytest.mark.parametrize("to", ["http://a.b/c", "ftp://a.b/c", "file:///etc/passwd"])
+def test_a_redirect_that_leaves_https(to):
+    handler = sources._SecureRedirects()
+    request = urllib.request.Request("https://a.b/c")
+    with pytest.raises(OSError, match="which is not https://"):
+        handler.redirect_request(request, None, 302, "Found", {}, to)
+    followed = handler.redirect_request(
+        request, None, 302, "Found", {}, "https://d.e/f"
+    )
+    assert followed.full_url == "https://d.e/f"
 
 
 def test_hugging_face(saved, tmp_path, monkeypatch):
@@ -290,7 +371,15 @@ def test_hugging_face(saved, tmp_path, monkeypatch):
             raise RuntimeError("404")
         return saved / name
 
-    client = types.SimpleNamespace(hf_hub_download=hf_hub_download)
+    def get_hf_file_metadata(url, timeout):
+        size = (saved / url.name).stat().st_size
+        return types.SimpleNamespace(size=size + (url.parts[1] == "large"))
+
+    client = types.SimpleNamespace(
+        hf_hub_download=hf_hub_download,
+        hf_hub_url=lambda repo, name, **_: pathlib.PurePath(repo, name),
+        get_hf_file_metadata=get_hf_file_metadata,
+    )
     monkeypatch.setitem(sys.modules, "huggingface_hub", client)
     kc.from_preset("hf://a/b@v1/sub/x", cache_dir=tmp_path)
     assert set(asked) == {("a/b", "sub/x", "v1")}
@@ -298,13 +387,13 @@ def test_hugging_face(saved, tmp_path, monkeypatch):
     assert asked[-1] == ("a/b", None, "refs/pr/1")
     with pytest.raises(OSError, match="metadata.json of hf://a/gone .* 404"):
         kc.from_preset("hf://a/gone", cache_dir=tmp_path)
+    with pytest.raises(OSError, match="config.json of hf://a/large .* may have"):
+        kc.from_preset("hf://a/large", cache_dir=tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
 
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)  # not installed
     urls = []
-    monkeypatch.setattr(
-        sources, "_download", lambda url, folder, name: urls.append(url)
-    )
+    monkeypatch.setattr(sources, "_download", lambda url, path, limit: urls.append(url))
     with pytest.raises(FileNotFoundError, match="without metadata.json"):
         kc.from_preset("hf://a/b/sub", cache_dir=tmp_path)
     assert urls[0] == "https://huggingface.co/a/b/resolve/main/sub/metadata.json"
