@@ -9,7 +9,11 @@ import warnings
 import keras
 from keras import layers
 
+from keras_contrastive.encoder_checks import check_encoder
+from keras_contrastive.feature_maps import feature_maps
 from keras_contrastive.layers.sync_batch_normalization import SyncBatchNormalization
+
+__all__ = ["feature_maps", "from_application", "resnet", "side_by_side"]
 
 # Blocks per stage, and whether they are bottlenecks (He et al. 2016, table 1).
 # 10 is not in the paper: one basic block per stage, for work without a GPU.
@@ -228,6 +232,64 @@ def from_application(
         x = x[:, 0] if pooling == "class_token" else x
         x = layers.Activation("linear", dtype="float32", name="features")(x)
     return keras.Model(inputs, x, name=name or f"{model.name}_encoder")
+
+
+def side_by_side(encoders: dict[str, keras.Model], name: str | None = None):
+    """Make one encoder of several: the same images in, all features in a row out.
+
+    For methods whose view of an image is a part of it, such as lightness beside colour
+    in CMC: each encoder begins with what takes its part. Probe, zoo and export take
+    the result like any other encoder, and
+    `feature_maps(encoder, ["lightness", "colour"])` gives the features of each.
+
+    Args:
+        encoders: The name of each, and the encoder, which keeps its layers and weights.
+        name: Name of the new encoder; by default the names, joined by "_".
+
+    Returns:
+        A functional `keras.Model` from images to float32 features `(batch, dim)`, `dim`
+        the sum of all, in the order of `encoders`.
+
+    Raises:
+        ValueError: There is no encoder, or their images are not of one shape; see also
+            `check_encoder`.
+
+    Example:
+    >>> images = keras.Input((32, 32, 3))
+    >>> red, others = [
+    ...     keras_contrastive.encoders.resnet(10, 16, input_shape=(32, 32, channels))
+    ...     for channels in (1, 2)]
+    >>> encoder = keras_contrastive.encoders.side_by_side({
+    ...     "red": keras.Model(images, red(images[..., :1])),
+    ...     "others": keras.Model(images, others(images[..., 1:]))})
+    >>> encoder.output_shape
+    (None, 256)
+    """
+    if not isinstance(encoders, dict) or not encoders:
+        raise ValueError(
+            "`encoders` must be a dict from names to at least one encoder. Received: "
+            f"encoders={encoders!r}"
+        )
+    for encoder in encoders.values():
+        check_encoder(encoder)
+    shapes = {key: encoder.input_shape for key, encoder in encoders.items()}
+    shape, *others = shapes.values()
+    if any(other != shape for other in others):
+        raise ValueError(
+            "`encoders` must take the same images. Received: input shapes "
+            f"{shapes}. Let each begin with what picks its part of the image, such as "
+            "`x = keras.Input((32, 32, 3)); keras.Model(x, encoder(x[..., :1]))`."
+        )
+    images = keras.Input(shape[1:], dtype="float32", name="images")
+    features = [
+        keras.Model(encoder.inputs[0], encoder.outputs[0], name=key)(images)
+        for key, encoder in encoders.items()
+    ]
+    if len(features) == 1:
+        x = layers.Activation("linear", dtype="float32", name="features")(*features)
+    else:
+        x = layers.Concatenate(dtype="float32", name="features")(features)
+    return keras.Model(images, x, name=name or "_".join(encoders))
 
 
 def _check_application(model):

@@ -250,7 +250,9 @@ class ContrastiveModel(ViewTrainer):
         rises while the trained one falls.
         """
         batch = unpack(self, data, step=-1)
-        with keras.StatelessScope(collect_losses=True):  # drops what layers update
+        # The scope drops what layers update, and regularizers ask it for their weights.
+        known = [(v, v.value) for v in self.variables if v.regularizer is not None]
+        with keras.StatelessScope(known, collect_losses=True):
             outputs = self.forward(batch, training=True)
             loss = self._share_of_loss(outputs, batch)
         return self._record(loss, outputs, batch)
@@ -258,9 +260,9 @@ class ContrastiveModel(ViewTrainer):
     def _share_of_loss(self, outputs, batch):
         """This replica's share of the global loss, regularizers included."""
         loss = self.contrastive_loss(outputs, batch)
-        apart = self.apart()
-        parts = [part for part in self.layers if not any(part is x for x in apart)]
-        penalties = [penalty for part in parts for penalty in part.losses]
+        # `self.losses` has those of a layer that two parts share once.
+        apart = {id(penalty) for part in self.apart() for penalty in part.losses}
+        penalties = [penalty for penalty in self.losses if id(penalty) not in apart]
         return loss + sum(penalties, 0.0) / distribute.num_replicas()
 
     def _record(self, loss, outputs, batch, applied=True) -> dict:
