@@ -1,4 +1,5 @@
 from keras_contrastive.layers.classification_head import ClassificationHead
+from keras_contrastive.layers.clustering import Clustering
 from keras_contrastive.layers.feature_queue import FeatureQueue
 from keras_contrastive.layers.memory_bank import MemoryBank
 from keras_contrastive.layers.momentum_target import MomentumTarget
@@ -18,6 +19,7 @@ from keras_contrastive.layers.views import Views
 
 __all__ = [
     "ClassificationHead",
+    "Clustering",
     "FeatureQueue",
     "MemoryBank",
     "MomentumTarget",
