@@ -180,6 +180,7 @@ def main(argv):
 
     from keras_contrastive import encoders, export
     from keras_contrastive.export import clean_process, reference
+    from keras_contrastive.files import write_json
 
     keras.utils.set_random_seed(0)
     shape = (FLAGS.size, FLAGS.size, 3)
@@ -238,7 +239,7 @@ def main(argv):
         )
     if FLAGS.json_file:
         content = {"processor": processor(), "threads": FLAGS.threads, "ms": results}
-        pathlib.Path(FLAGS.json_file).write_text(json.dumps(content, indent=2))
+        write_json(FLAGS.json_file, content)
     return 0
 
 

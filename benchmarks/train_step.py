@@ -7,8 +7,6 @@ Prints milliseconds a step (the median of rounds in turn) for `jit_compile="auto
 and False, and images/s; `--json_file` keeps them. XLA's compilation is not counted.
 """
 
-import json
-import pathlib
 import statistics
 import time
 
@@ -18,6 +16,7 @@ import tensorflow as tf
 from absl import app, flags
 
 import keras_contrastive as kc
+from keras_contrastive.files import write_json
 
 FLAGS = flags.FLAGS
 CHOICES = {"auto": "auto", "XLA": True, "no XLA": False}
@@ -80,7 +79,7 @@ def main(argv):
         )
     if FLAGS.json_file:
         record = {"flags": FLAGS.flag_values_dict(), "seconds": times}
-        pathlib.Path(FLAGS.json_file).write_text(json.dumps(record, indent=1))
+        write_json(FLAGS.json_file, record)
 
 
 if __name__ == "__main__":

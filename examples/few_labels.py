@@ -21,6 +21,7 @@ import numpy as np
 from absl import app, flags, logging
 
 import keras_contrastive as kc
+from keras_contrastive.files import write_figure
 
 _ENCODER = flags.DEFINE_string(
     "encoder",
@@ -89,7 +90,7 @@ def main(argv):
         kc.zoo.add_metrics(
             _INTO.value, {_DATASET.value: {"few_labels": result.to_dict()}}
         )
-    plot(result).savefig(output / "few_labels.png")
+    write_figure(output / "few_labels.png", plot(result))
     print(f"\n{output}/ holds few_labels.json and few_labels.png")
 
 

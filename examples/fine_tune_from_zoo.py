@@ -14,6 +14,7 @@ import keras
 from absl import app, flags, logging
 
 import keras_contrastive as kc
+from keras_contrastive.files import write_model
 
 _PRESET = flags.DEFINE_string(
     "preset",
@@ -59,7 +60,7 @@ def main(argv):
 
     # 5. Keep it: a Keras model like any other, from images to logits.
     path = output / "classifier.keras"
-    classifier.save(path)
+    write_model(path, classifier)
     loaded = keras.models.load_model(path)
     names = kc.data.sample_class_names
     predicted = loaded.predict(test[0][:3], verbose=0).argmax(axis=1)

@@ -16,6 +16,7 @@ import tensorflow as tf
 from absl import app, flags, logging
 
 import keras_contrastive as kc
+from keras_contrastive.files import write_model
 
 _PHOTOS = flags.DEFINE_string("photos", None, "Folder of photographs.", required=True)
 _SIZE = flags.DEFINE_integer("size", 96, "Pixels of the encoder's input.")
@@ -47,7 +48,7 @@ def main(argv):
     model.compile()
     checkpoint = kc.callbacks.Checkpoint(output / "checkpoint.weights.h5")
     model.fit(views, epochs=_EPOCHS.value, verbose=2, callbacks=[checkpoint])
-    encoder.save(output / "encoder.keras")
+    write_model(output / "encoder.keras", encoder)
 
     # 2. What are the features worth? A fifth of each class folder is held out.
     photos = kc.data.images_from_directory(
@@ -74,7 +75,7 @@ def main(argv):
     print(f"fine-tuned {accuracy:.1%}, linear {result.accuracy:.1%}")
     linear = result.build_classifier(encoder)
     classifier = tuned if accuracy > result.accuracy else linear
-    classifier.save(output / "classifier.keras")
+    write_model(output / "classifier.keras", classifier)
 
     # 4. Export both, compared with the Keras models on your photographs, and serve.
     kc.export.to_saved_model(encoder, output / "serving/encoder", images=images[:64])

@@ -31,7 +31,7 @@ from absl import app, flags, logging
 from keras import ops
 
 import keras_contrastive as kc
-from keras_contrastive.files import write_model
+from keras_contrastive.files import write_json, write_model
 
 _METHOD = flags.DEFINE_enum(
     "method", "simclr", ["simclr", "supcon", "byol", "sce", "supervised"], "Method."
@@ -188,9 +188,7 @@ def start_or_go_on(output):
     this = {"command": command, "commit": commit(), "flags": run}
     try:
         output.mkdir(parents=True, exist_ok=True)
-        partial = output / ".run.json"
-        partial.write_text(json.dumps(this, indent=1))
-        os.replace(partial, record)
+        write_json(record, this)
     except OSError as error:
         sys.exit(f"Cannot write to {output}: {error.strerror}. Give --output=FOLDER.")
     return this

@@ -10,7 +10,6 @@ runs/quickstart/ with the encoder, a SavedModel for serving, metrics and figures
 """
 
 import itertools
-import json
 import pathlib
 import sys
 import time
@@ -19,6 +18,7 @@ import keras
 from absl import app, flags, logging
 
 import keras_contrastive as kc
+from keras_contrastive.files import write_figure, write_json, write_model
 
 _EPOCHS = flags.DEFINE_integer(
     "epochs", None, "Epochs of pre-training; by default what fits the five minutes."
@@ -87,7 +87,7 @@ def main(argv):
     encoder.set_weights(trained.get_weights())
     untrained = new_encoder(x_train.shape[1:])
     untrained.set_weights(initial_weights)
-    encoder.save(output / "encoder.keras")
+    write_model(output / "encoder.keras", encoder)
     if interrupted:
         sys.exit(f"\nInterrupted. What was trained so far is {output}/encoder.keras")
     pretrain_seconds = time.time() - start
@@ -116,14 +116,12 @@ def main(argv):
     history = {**model.history.history, **knn.history}
     metrics = {
         "table": table,
-        "history": {
-            name: [float(v) for v in values] for name, values in history.items()
-        },
+        "history": history,
         "seed": _SEED.value,
         "epochs": epochs,
         "pretrain_seconds": pretrain_seconds,
     }
-    (output / "metrics.json").write_text(json.dumps(metrics, indent=1))
+    write_json(output / "metrics.json", metrics)
     write_figures(output, history, rows, (x_train, y_train), (x_test, y_test))
     saved_model = kc.export.to_saved_model(encoder, output / "saved_model")
     conclude(table, output, saved_model, time.time() - start)
@@ -220,19 +218,21 @@ def write_figures(output, history, rows, train, test):
     (x_train, y_train), (x_test, y_test) = train, test
     policy = new_policy(CROP)
     shown = x_train[:8].astype("float32")
-    kc.report.plot_views(shown, policy(shown)).savefig(output / "views.png")
+    figures = {"views": kc.report.plot_views(shown, policy(shown))}
     _, before = rows["untrained encoder"]
     searched, after = rows["pre-trained encoder"]
-    kc.report.plot_neighbors(
+    figures["neighbors"] = kc.report.plot_neighbors(
         x_test, after, x_train, searched, labels=(y_test, y_train)
-    ).savefig(output / "neighbors.png")
+    )
     shown = slice(0, 1000)
-    kc.report.plot_embedding_map(
+    figures["embedding"] = kc.report.plot_embedding_map(
         {"before": before[shown], "after": after[shown]},
         y_test[shown],
         kc.data.sample_class_names,
-    ).savefig(output / "embedding.png")
-    kc.report.plot_curves(history).savefig(output / "curves.png")
+    )
+    figures["curves"] = kc.report.plot_curves(history)
+    for name, figure in figures.items():
+        write_figure(output / f"{name}.png", figure)
 
 
 def print_table(table):

@@ -12,6 +12,7 @@ import common
 from absl import app, flags
 
 from keras_contrastive import export
+from keras_contrastive.files import write_json
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("json_file", None, "Write the reports to it, as a JSON list.")
@@ -31,8 +32,8 @@ def main(argv):
         )
         print(reports[-1], end="\n\n")
     if FLAGS.json_file:
-        with open(FLAGS.json_file, "w") as file:
-            json.dump([json.loads(report.to_json()) for report in reports], file)
+        content = [json.loads(report.to_json()) for report in reports]
+        write_json(FLAGS.json_file, content)
     return 0 if all(report.passed for report in reports) else 1
 
 

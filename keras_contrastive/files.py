@@ -10,6 +10,7 @@ after a week. Where the file system has no locks (some NFS), nothing is removed.
 import contextlib
 import ctypes
 import errno
+import functools
 import hashlib
 import io
 import json
@@ -17,6 +18,7 @@ import os
 import pathlib
 import platform
 import shutil
+import tempfile
 import threading
 import time
 from importlib import metadata as installed
@@ -101,6 +103,20 @@ def write_model(path, model: keras.Model) -> None:
     write_bytes(path, file.getvalue())
 
 
+def write_figure(path, figure, **options) -> None:
+    """Write a figure of matplotlib as `write_bytes` does; the ending is its format.
+
+    Args:
+        path: The file, `curves.png` for example.
+        figure: Has `savefig`.
+        **options: Of `savefig`.
+    """
+    file = io.BytesIO()
+    kind = pathlib.Path(path).suffix[1:] or "png"
+    figure.savefig(file, **{"format": kind} | options)
+    write_bytes(path, file.getvalue())
+
+
 @contextlib.contextmanager
 def full_disk(path, num_bytes: int):
     """Within it, the error of a full disk is one sentence with the path and the size.
@@ -110,16 +126,19 @@ def full_disk(path, num_bytes: int):
         num_bytes: How much space it needs.
 
     Raises:
-        OSError: What the block raised, with its `errno`.
+        OSError: With its `errno`, whatever the block raised for a full disk.
     """
     try:
         yield
-    except OSError as error:
-        if error.errno not in _FULL:
+    except Exception as error:
+        # The errors of TensorFlow have no number, only its text.
+        known, text = getattr(error, "errno", None), str(error)
+        full = [n for n in _FULL if n == known or os.strerror(n) in text]
+        if not full:
             raise
         raise OSError(
-            error.errno,
-            f"{str(path)!r} needs {num_bytes:,} bytes: {os.strerror(error.errno)}. "
+            full[0],
+            f"{str(path)!r} needs {num_bytes:,} bytes: {os.strerror(full[0])}. "
             "What was there before is still there; nothing of the new one is. Free "
             "space or choose another folder.",
         ) from error
@@ -144,6 +163,27 @@ def temporary_file(path):
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
+
+
+@contextlib.contextmanager
+def scratch_folder(num_bytes: int):
+    """Give a folder among the system's temporary files, which is removed after.
+
+    Unlike those of `tempfile`, one of a killed process goes with the next such folder.
+
+    Args:
+        num_bytes: How much space is needed, for the message.
+
+    Yields:
+        Its path. Nobody but the user can look into it.
+
+    Raises:
+        OSError: The disk is full.
+    """
+    base = pathlib.Path(tempfile.gettempdir())
+    make = functools.partial(pathlib.Path.mkdir, mode=0o700)
+    with full_disk(base, num_bytes), _temporary(base, "", make) as folder:
+        yield folder
 
 
 @contextlib.contextmanager

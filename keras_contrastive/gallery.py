@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from keras_contrastive.files import write_figure
+
 
 def gallery(dataset_or_images, policy=None, path="gallery.png", rows=8) -> Path:
     """Write a PNG grid of images and their views, one image a row.
@@ -67,7 +69,7 @@ def gallery(dataset_or_images, policy=None, path="gallery.png", rows=8) -> Path:
     for axis, name in zip(axes[0], names, strict=True):
         axis.set_title(name)
     path = Path(path)
-    figure.savefig(path, dpi=100, format="png")
+    write_figure(path, figure, dpi=100, format="png")
     return path
 
 

@@ -1,5 +1,6 @@
 """Four logical CPUs for the replica tests, made before TensorFlow starts."""
 
+import contextlib
 import itertools
 import os
 
@@ -13,6 +14,26 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
     [tf.config.LogicalDeviceConfiguration()] * 4,
 )
+
+
+@pytest.fixture
+def room_for():
+    """A function: bytes -> a context in which no file can be larger, as on a full disk.
+
+    Python ignores the signal of this limit, so that a write fails with EFBIG.
+    """
+    resource = pytest.importorskip("resource")
+
+    @contextlib.contextmanager
+    def limited(num_bytes):
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
 
 
 _KEY_BASES = itertools.count(1000, 100)

@@ -3,14 +3,17 @@ import errno
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_contrastive import files
 from keras_contrastive.export.file_manifest import describe_file
@@ -68,6 +71,73 @@ def test_models_are_written_from_memory(tmp_path):
     model.save_weights(file)
     loaded.load_weights(files.MemoryFile(".weights.h5", file.getvalue()))
     np.testing.assert_array_equal(loaded.get_weights()[0], model.get_weights()[0])
+
+
+def small_model():
+    return keras.Sequential([keras.Input((2,)), keras.layers.Dense(300)])
+
+
+def small_figure():
+    figure = pytest.importorskip("matplotlib.figure").Figure()
+    figure.subplots().plot([0, 1])
+    return figure
+
+
+@pytest.mark.parametrize(
+    "write, make",
+    [(files.write_model, small_model), (files.write_figure, small_figure)],
+)
+def test_what_the_disk_does_not_take_leaves_the_old_file(
+    tmp_path, room_for, write, make
+):
+    path, content = tmp_path / "x.png", make()
+    write(path, content)
+    before = path.read_bytes()
+    with room_for(1000), pytest.raises(OSError, match="x.png' needs .*Free space") as e:
+        write(path, content)
+    assert e.value.errno == errno.EFBIG
+    assert path.read_bytes() == before and not leftovers(tmp_path)
+
+
+def test_an_error_of_tensorflow_is_known_by_its_text(tmp_path):
+    def call(text):
+        with files.full_disk(tmp_path, 10):
+            raise tf.errors.ResourceExhaustedError(None, None, text)
+
+    with pytest.raises(OSError, match="needs 10 bytes: No space left") as error:
+        call("shard-1.tmp; No space left on device [Op:SaveV2]")
+    assert error.value.errno == errno.ENOSPC
+    with pytest.raises(tf.errors.ResourceExhaustedError):  # of memory
+        call("OOM when allocating a tensor")
+
+
+def test_scratch_folders_are_private_and_of_killed_processes_removed(
+    tmp_path, monkeypatch, writer
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    killed = writer(tmp_path)
+    killed.kill()
+    killed.wait()
+    with files.scratch_folder(0) as folder:
+        assert leftovers(tmp_path) == [folder]
+        assert folder.stat().st_mode & 0o777 == 0o700
+    assert not leftovers(tmp_path)
+
+
+WRITES = (
+    r"savefig|json\.dump\(|\.write_(text|bytes)\(|open\([^)]*\"w"
+    r"|\b(model|encoder|classifier|network|loaded)\.save\(|np\.savez?\("
+)
+
+
+def test_scripts_write_through_files():
+    """So that a full disk costs them nothing and says so."""
+    root = pathlib.Path(__file__).parents[1]
+    scripts = [*root.glob("examples/*.py"), *root.glob("export/**/*.py")]
+    assert len(scripts) > 10
+    for path in scripts:
+        found = re.search(WRITES, path.read_text())
+        assert found is None, f"{path.name}: {found[0]}"
 
 
 def test_nothing_is_left_after_an_error(tmp_path):

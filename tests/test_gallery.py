@@ -36,6 +36,14 @@ def test_datasets(tmp_path):
     assert all(path.read_bytes().startswith(PNG) for path in drawn)
 
 
+def test_a_full_disk_keeps_the_old_picture(tmp_path, room_for):
+    (tmp_path / "a.png").write_bytes(b"old")
+    with room_for(100), pytest.raises(OSError, match="a.png' needs .*Free space"):
+        augmentations.gallery(images_of(), augmentations.sce(20), tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_errors(tmp_path):
     with pytest.raises(ValueError, match="Images need a policy"):
         augmentations.gallery(images_of(), path=tmp_path / "a.png")

@@ -5,9 +5,10 @@ import os
 import pathlib
 import subprocess
 import sys
-import tempfile
 
 import numpy as np
+
+from keras_contrastive import files
 
 _RUNNERS = pathlib.Path(__file__).parent / "runners"
 
@@ -29,9 +30,9 @@ def run(runner: str, artefact, images, encoded=(), **options):
     Raises:
         RuntimeError: The process failed; its last words are in the message.
     """
-    with tempfile.TemporaryDirectory(prefix="keras_contrastive-") as folder:
-        folder = pathlib.Path(folder)
-        np.save(folder / "images.npy", np.asarray(images))
+    images = np.asarray(images)
+    with files.scratch_folder(images.nbytes + sum(map(len, encoded))) as folder:
+        np.savez(folder / "images.npz", images=images)  # `save` hides a full disk
         for index, data in enumerate(encoded):
             (folder / f"{index:05d}.image").write_bytes(data)
         (folder / "options.json").write_text(json.dumps(options))

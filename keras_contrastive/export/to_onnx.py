@@ -1,7 +1,6 @@
 """Encoder to ONNX, where its packages are installed."""
 
 import pathlib
-import tempfile
 
 import keras
 
@@ -67,7 +66,7 @@ def to_onnx(encoder: keras.Model, path, images=None) -> pathlib.Path:
     if target.suffix != ".onnx":
         target = target / f"{encoder.name}.onnx"
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
+    with files.scratch_folder(4 * encoder.count_params()) as folder:
         file = f"{folder}/encoder.onnx"
         outside_strategy(lambda: encoder.export(file, format="onnx", verbose=False))
         model = onnx.load(file)

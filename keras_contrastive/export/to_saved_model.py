@@ -15,6 +15,7 @@ from keras_contrastive.export.serving_signatures import write_saved_model
 from keras_contrastive.export.warm_up import write_warm_up
 from keras_contrastive.files import (
     MemoryFile,
+    full_disk,
     temporary_sibling,
     write_bytes,
     write_model,
@@ -89,16 +90,9 @@ def to_saved_model(
         images = reference.synthetic_images((*size, encoder.inputs[0].shape[-1]))
     images = reference.check_images(encoder, images)
 
-    with temporary_sibling(base) as folder:
-        try:
-            outside_strategy(
-                lambda: _write(encoder, folder, base, size, images, metadata)
-            )
-        except (OSError, tf.errors.OpError) as error:
-            raise OSError(
-                f"The export to {str(base)!r} could not be written: {error}. Nothing "
-                "is left behind. Free space or choose another folder."
-            ) from error
+    num_bytes = 3 * 4 * encoder.count_params()  # float32, in three files
+    with full_disk(base, num_bytes), temporary_sibling(base) as folder:
+        outside_strategy(lambda: _write(encoder, folder, base, size, images, metadata))
         return version_folder.publish(folder, base, version)
 
 

@@ -1,7 +1,6 @@
 """Encoder to TF-Lite (LiteRT), in four variants that are checked before they appear."""
 
 import pathlib
-import tempfile
 
 import keras
 import numpy as np
@@ -194,13 +193,13 @@ def _convert(encoder, variant, representative_images, batch_size, input_dtype):
         images = tf.cast(images, encoder.inputs[0].dtype)
         return {output_name(encoder): encoder(images, training=False)}
 
-    with tempfile.TemporaryDirectory() as folder:
+    with files.scratch_folder(4 * encoder.count_params()) as folder:
         module = tf.Module()
         module.weights = [variable.value for variable in encoder.variables]
         module.features = features
-        tf.saved_model.save(module, folder, {"serving_default": features})
+        tf.saved_model.save(module, str(folder), {"serving_default": features})
         converter = tf.lite.TFLiteConverter.from_saved_model(
-            folder, signature_keys=["serving_default"]
+            str(folder), signature_keys=["serving_default"]
         )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         if variant != "float32":

@@ -161,14 +161,23 @@ def test_a_model_that_differs_is_not_kept(
     assert os.listdir(tmp_path) == []
 
 
+def test_a_full_disk_keeps_the_versions_that_are_there(encoder, tmp_path, room_for):
+    base = tmp_path / "model"
+    (base / "1").mkdir(parents=True)
+    with room_for(100_000), pytest.raises(OSError, match="model' needs [0-9,]+ bytes:"):
+        export.to_saved_model(encoder, base)
+    assert os.listdir(base) == ["1"]
+
+
 def test_a_full_disk_leaves_nothing(encoder, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(module, "write_saved_model", full)
-    with pytest.raises(OSError, match="No space left.*Nothing is left.*Free space"):
-        export.to_saved_model(encoder, tmp_path / "a" / "model")
-    assert not (tmp_path / "a" / "model").exists()
+    base = tmp_path / "a" / "model"
+    with pytest.raises(OSError, match="model' needs .*: No space left.*Free space"):
+        export.to_saved_model(encoder, base)
+    assert not base.exists()
 
 
 def test_a_folder_that_cannot_be_made(encoder):

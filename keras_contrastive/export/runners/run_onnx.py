@@ -1,6 +1,6 @@
 """Features of an ONNX file by onnxruntime alone: `run_onnx.py FILE FOLDER`.
 
-FOLDER holds images.npy and options.json; outputs.npz and facts.json are written to it.
+FOLDER holds images.npz and options.json; outputs.npz and facts.json are written to it.
 Imports neither TensorFlow nor Keras.
 """
 
@@ -50,7 +50,7 @@ def measure(path, images, threads, batch_sizes, repeats):
 def main(path, folder):
     """Run all images, describe the file, and measure it if that is asked for."""
     options = json.loads((folder / "options.json").read_text())
-    images = np.load(folder / "images.npy").astype("float32")
+    images = np.load(folder / "images.npz")["images"].astype("float32")
     session = session_of(path)
     (given,), (result,) = session.get_inputs(), session.get_outputs()
     parts = np.split(images, range(64, len(images), 64))

@@ -1,6 +1,6 @@
 """Features of a SavedModel by TensorFlow alone: `run_saved_model.py MODEL FOLDER`.
 
-FOLDER holds images.npy, *.image and options.json; outputs.npz and facts.json are
+FOLDER holds images.npz, *.image and options.json; outputs.npz and facts.json are
 written to it. Neither keras nor keras_contrastive can be imported here, so that what
 works here works without them. (`import tensorflow` imports keras if it can.)
 """
@@ -44,7 +44,7 @@ def main(model_path, folder):
     threads = options.get("threads", 0)  # 0: as TensorFlow likes, one a core
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
-    images = np.load(folder / "images.npy")
+    images = np.load(folder / "images.npz")["images"]
     output = options.get("output", "features")
     signatures = tf.saved_model.load(str(model_path)).signatures
 

@@ -1,6 +1,6 @@
 """Features of a TF-Lite file by ai-edge-litert alone: `run_tflite.py FILE FOLDER`.
 
-FOLDER holds images.npy and options.json; outputs.npz and facts.json are written to it.
+FOLDER holds images.npz and options.json; outputs.npz and facts.json are written to it.
 Imports neither TensorFlow nor Keras.
 """
 
@@ -99,7 +99,7 @@ def measure(path, images, threads, batch_sizes, repeats):
 def main(path, folder):
     """Run all images, describe the file, and measure it if that is asked for."""
     options = json.loads((folder / "options.json").read_text())
-    images = np.load(folder / "images.npy").astype("float32")
+    images = np.load(folder / "images.npz")["images"].astype("float32")
     runner = Runner(path)
     batch_size = runner.fixed_batch if runner.fixed_batch > 0 else 64
     features = []
