@@ -1,8 +1,11 @@
 """The papers' augmentation policies, each one layer: images -> tuple of views.
 
 >>> policy = kc.augmentations.simclr(32, strength=0.5, blur=0.0)
->>> view_1, view_2 = policy(images)                   # images in [0, 255]
->>> print(policy)                                     # what it does, in full
+>>> images = np.random.uniform(0, 255, (8, 32, 32, 3))
+>>> view_1, view_2 = policy(images)
+>>> print(policy)  # what it does, in full
+view_1
+  RandomResizedCrop(size=(32, 32), area=(0.08, 1), ...
 
 Every random number is drawn for each image by itself. All policies work on images
 with three channels and with one; with one channel the operations that need colour

@@ -84,7 +84,7 @@ class MemoryFile(io.BytesIO):
 
     Example:
     >>> file = MemoryFile(".weights.h5")
-    >>> encoder.save_weights(file)
+    >>> kc.encoders.resnet(depth=10, width=4).save_weights(file)
     >>> write_bytes("encoder.weights.h5", file.getvalue())
     """
 

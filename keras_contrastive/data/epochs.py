@@ -62,10 +62,10 @@ def set_epoch(dataset: tf.data.Dataset, epoch: int) -> bool:
         ValueError: if `epoch` is not an integer >= 0.
 
     Example:
-        >>> views = kc.data.views_from_arrays(x, augmentation=policy, seed=1)
-        >>> kc.data.set_epoch(views, 20)
+        >>> (x, _), _ = kc.data.load_sample()
+        >>> views = kc.data.views_from_arrays(x, augmentation=None, seed=1)
+        >>> kc.data.set_epoch(views, 20)  # before fit(views, initial_epoch=20, ...)
         True
-        >>> model.fit(views, initial_epoch=20, epochs=30)
     """
     if isinstance(epoch, bool) or not isinstance(epoch, int | np.integer) or epoch < 0:
         raise ValueError(

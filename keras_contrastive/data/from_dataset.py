@@ -78,9 +78,10 @@ def views_from_dataset(
             elements is unknown, infinite or zero, and as in `views_from_arrays`.
 
     Example:
-        >>> files = tf.data.Dataset.list_files("photos/*.jpg", shuffle=False)
+        >>> files = tf.data.Dataset.list_files("photos/*/*.jpg", shuffle=False)
         >>> policy = kc.augmentations.simclr(224)
-        >>> kc.data.views_from_dataset(files.map(tf.io.read_file), augmentation=policy)
+        >>> dataset = kc.data.views_from_dataset(
+        ...     files.map(tf.io.read_file), augmentation=policy, batch_size=2)
     """
     options = Options(
         augmentation=augmentation,

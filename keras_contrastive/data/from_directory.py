@@ -90,7 +90,8 @@ def views_from_directory(
 
     Example:
         >>> policy = kc.augmentations.simclr(224)
-        >>> dataset = kc.data.views_from_directory("photos", augmentation=policy)
+        >>> dataset = kc.data.views_from_directory(
+        ...     "photos", augmentation=policy, batch_size=2)
     """
     options = Options(
         augmentation=augmentation,

@@ -78,7 +78,8 @@ def views_from_tfds(
 
     Example:
         >>> policy = kc.augmentations.simclr(32)
-        >>> kc.data.views_from_tfds("cifar10", "train", augmentation=policy)
+        >>> dataset = kc.data.views_from_tfds(
+        ...     "cifar10", "train", augmentation=policy, batch_size=2)
     """
     options = Options(
         augmentation=augmentation,

@@ -56,8 +56,9 @@ def images_from_directory(
 
     Example:
         >>> images = kc.data.images_from_directory("photos", image_size=32)
+        >>> encoder = kc.encoders.resnet(depth=10, width=4)
         >>> features, labels = kc.evaluation.extract_features(encoder, images)
-        >>> dict(zip(images.file_paths, features))
+        >>> feature_of = dict(zip(images.file_paths, features))
     """
     if on_error not in ("raise", "skip"):
         raise ValueError(
@@ -112,6 +113,7 @@ def images_from_tfds(
 
     Example:
         >>> images = kc.data.images_from_tfds("cifar10", "test")
+        >>> encoder = kc.encoders.resnet(depth=10, width=4)
         >>> features, labels = kc.evaluation.extract_features(encoder, images)
     """
     options = _options(image_size, channels, batch_size)

@@ -85,10 +85,11 @@ def few_label_evaluation(
 
     Example:
     >>> encoder = keras_contrastive.encoders.resnet(10, 8, input_shape=(28, 28, 1))
-    >>> (x, y), (test_x, test_y) = keras_contrastive.data.load_sample()
+    >>> (x, y), _ = keras_contrastive.data.load_sample()
     >>> result = keras_contrastive.evaluation.few_label_evaluation(
-    ...     encoder, x[:1000], y[:1000], test_x, test_y, (0.1,), fine_tune=False)
-    >>> 0.5 < result.mean("raw pixels", 0.1) < 0.9
+    ...     encoder, x[:200], y[:200], x[200:400], y[200:400],
+    ...     fractions=(0.5,), draws=1, fine_tune=False)
+    >>> 0.4 < result.mean("raw pixels", 0.5) < 0.9
     True
 
     References:

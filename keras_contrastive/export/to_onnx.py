@@ -36,6 +36,7 @@ def to_onnx(encoder: keras.Model, path, images=None) -> pathlib.Path:
         ImportError: onnx, onnxruntime or tf2onnx is missing.
 
     Example:
+    >>> encoder = kc.encoders.resnet(depth=10, width=4)
     >>> kc.export.to_onnx(encoder, "birds.onnx")
     PosixPath('birds.onnx')
     """

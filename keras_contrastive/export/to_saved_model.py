@@ -73,11 +73,13 @@ def to_saved_model(
         RuntimeError: The SavedModel differs from the encoder; nothing is left behind.
 
     Example:
-    >>> encoder = kc.encoders.resnet(depth=18, width=32)
+    >>> encoder = kc.encoders.resnet(depth=10, width=4)
     >>> kc.export.to_saved_model(encoder, "models/birds")
     PosixPath('models/birds/1')
     >>> model = tf.saved_model.load("models/birds/1")
-    >>> model.signatures["serving_default"](images=images)["features"]
+    >>> images = tf.zeros((2, 32, 32, 3))
+    >>> model.signatures["serving_default"](images=images)["features"].shape
+    TensorShape([2, 32])
     """
     base = version_folder.check_base(path)
     version_folder.check_version(base, version)

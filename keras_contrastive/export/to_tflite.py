@@ -69,6 +69,7 @@ def to_tflite(
         ImportError: ai-edge-litert, which checks the file, is missing.
 
     Example:
+    >>> encoder = kc.encoders.resnet(depth=10, width=4)
     >>> kc.export.to_tflite(encoder, "birds.tflite", variant="dynamic")
     PosixPath('birds.tflite')
     """

@@ -41,8 +41,11 @@ def verify(path, encoder, images, labels=None, repeats: int = 50) -> ParityRepor
         RuntimeError: The artefact does not run.
 
     Example:
-    >>> report = kc.export.verify("models/birds", encoder, images, labels)
-    >>> print(report)
+    >>> encoder = kc.encoders.resnet(depth=10, width=4)
+    >>> path = kc.export.to_tflite(encoder, "birds.tflite")
+    >>> images = np.random.uniform(0, 255, (8, 32, 32, 3))
+    >>> kc.export.verify(path, encoder, images).passed
+    True
     """
     path, runner = _artefact(path)
     encoder = float32_encoder(encoder)

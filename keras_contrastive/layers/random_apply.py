@@ -39,6 +39,7 @@ class RandomApply(RandomAugmentation):
         ValueError: If `probability` is not in [0, 1].
 
     Example:
+    >>> import keras_cv
     >>> equalize = keras_cv.layers.Equalization(value_range=(0, 255))
     >>> kc.layers.RandomApply(equalize, 0.3)(np.zeros((4, 8, 8, 3))).shape
     TensorShape([4, 8, 8, 3])

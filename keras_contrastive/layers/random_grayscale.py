@@ -38,8 +38,8 @@ class RandomGrayscale(RandomAugmentation):
 
     Example:
     >>> gray = kc.layers.RandomGrayscale(probability=1.0)
-    >>> gray(np.full((1, 1, 1, 3), (255.0, 0.0, 0.0)))[0, 0, 0, 0]
-    <tf.Tensor: shape=(), dtype=float32, numpy=76.2195>
+    >>> gray(np.full((1, 1, 1, 3), (255.0, 0.0, 0.0))).numpy().round(2)
+    array([[[[76.22, 76.22, 76.22]]]], dtype=float32)
 
     Reference:
         Chen et al., SimCLR, 2020, appendix A (https://arxiv.org/abs/2002.05709).

@@ -20,7 +20,8 @@ def list_presets() -> list[str]:
         Names that `from_preset` takes.
 
     Example:
-    >>> kc.list_presets()
+    >>> "byol_resnet10_fashion_mnist" in kc.list_presets()
+    True
     """
     return sorted(registry.registered())
 
@@ -121,6 +122,7 @@ def table() -> str:
 
     Example:
     >>> print(kc.zoo.table())
+    | ...
     """
     about = sorted(map(describe, list_presets()), key=lambda x: str(x.get("data")))
     return table_of([(x, x["metrics"]) for x in about])
