@@ -4,11 +4,10 @@ import numpy as np
 import tensorflow as tf
 
 from keras_contrastive.data.bad_examples import BadExamples
-from keras_contrastive.data.decoding import decode_image
 from keras_contrastive.data.diagnosis import Diagnosis
 from keras_contrastive.data.options import Options
 from keras_contrastive.data.source import Source
-from keras_contrastive.image_io import resize_and_center_crop
+from keras_contrastive.image_io import decode_image, resize_and_center_crop
 
 PARALLEL = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
 

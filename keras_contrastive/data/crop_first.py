@@ -2,7 +2,8 @@
 
 import tensorflow as tf
 
-from keras_contrastive.data.decoding import decode_image, decode_jpeg_part
+from keras_contrastive.image_headers import read_header
+from keras_contrastive.image_io import decode, decode_jpeg_part, upright_size
 from keras_contrastive.layers.random_resized_crop import RandomResizedCrop
 from keras_contrastive.layers.views import Views, layer_seed
 
@@ -40,10 +41,11 @@ class CropFirst:
         """
         if content.dtype != tf.string:
             return self._from_image(content, key)
+        header = read_header(content)
         return tf.cond(
             _is_whole_jpeg(content),
-            lambda: self._from_jpeg(content, key),
-            lambda: self._from_image(decode_image(content, self._channels), key),
+            lambda: self._from_jpeg(header, key),
+            lambda: self._from_image(decode(header, self._channels), key),
         )
 
     def rest(self, crops, key):
@@ -64,15 +66,15 @@ class CropFirst:
     def _from_image(self, image, key):
         return self._cut(image, *self._draw(tf.shape(image), key))
 
-    def _from_jpeg(self, content, key):
-        shape = tf.io.extract_jpeg_shape(content)
+    def _from_jpeg(self, header, key):
+        shape = upright_size(header)
         boxes, flips = self._draw(shape, key)
         # One pixel more on each side: at its edges a decoder interpolates halved
         # colour channels differently. With it every pixel of the crops is exact.
         start = tf.maximum(tf.reduce_min(boxes[:, :2], axis=0) - 1, 0)
         end = tf.reduce_max(boxes[:, :2] + boxes[:, 2:], axis=0) + 1
-        size = tf.minimum(end, shape[:2]) - start
-        image = decode_jpeg_part(content, tf.concat([start, size], 0), self._channels)
+        size = tf.minimum(end, shape) - start
+        image = decode_jpeg_part(header, tf.concat([start, size], 0), self._channels)
         return self._cut(image, boxes - tf.concat([start, (0, 0)], 0), flips)
 
     def _draw(self, shape, key):

@@ -9,10 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from keras_contrastive.data.bad_examples import listed
-from keras_contrastive.data.decoding import EXTENSIONS, decode_image, reason
+from keras_contrastive.data.decoding import EXTENSIONS, reason
 from keras_contrastive.data.examples import views_from_source
 from keras_contrastive.data.options import Options
 from keras_contrastive.data.source import Source
+from keras_contrastive.image_io import decode_image
 
 # Images all the same, which a user should hear of; a `.txt` or `Thumbs.db` beside the
 # images is none.

@@ -9,12 +9,11 @@ import tensorflow as tf
 from keras_contrastive.data.array_checks import checked_images, checked_labels
 from keras_contrastive.data.bad_examples import listed
 from keras_contrastive.data.cache import PARALLEL
-from keras_contrastive.data.decoding import decode_image
 from keras_contrastive.data.examples import views_from_source
 from keras_contrastive.data.from_directory import list_images, source_of_files
 from keras_contrastive.data.from_tfds import source_of_tfds
 from keras_contrastive.data.options import Options
-from keras_contrastive.image_io import resize_and_center_crop
+from keras_contrastive.image_io import decode_image, resize_and_center_crop
 
 
 def images_from_directory(

@@ -95,10 +95,11 @@ def _signatures(names, encoder, size):
         "uint8": f"images: uint8 -> {answer}",
         "normalized": "images: float32 in [0, 255] -> features of length 1",
         "serve_bytes": (
-            "image_bytes: JPEG or PNG files of any size up to 25 megapixels -> "
-            f"{answer}. Decoded; the largest centred part with the shape of {height} x "
-            f"{width} is resized to it with antialias; an image of that size passes "
-            "unchanged. EXIF orientation is ignored."
+            "image_bytes: JPEG, PNG, GIF (the first frame), BMP or WebP (not animated) "
+            f"files of any size up to 250 megapixels -> {answer}; and ok: false where "
+            "a file cannot be read, with zeros in its row. Decoded; turned upright as "
+            f"EXIF says; the largest centred part with the shape of {height} x {width} "
+            "is resized to it with antialias; an image of that size passes unchanged."
         ),
     }
     return {name: texts[name] for name in names}

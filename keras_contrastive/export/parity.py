@@ -117,6 +117,8 @@ def saved_model_failures(outputs, facts, expected, expected_of_encoded=None):
     failures, differences = [], {}
     if facts["imported"]:
         failures.append(f"loading it imported {', '.join(facts['imported'])}")
+    if not facts.get("marks_bad_files", True):
+        failures.append("serve_bytes: `ok` does not tell a bad file from good ones")
     for name, features in wanted.items():
         if name not in outputs:
             failures.append(f"{name} gave no output")

@@ -18,9 +18,12 @@ def write_saved_model(encoder, folder, size) -> list[str]:
     - `uint8`: `images`, uint8.
     - `normalized`: `images`, float32; features of length 1, for cosine similarity.
       Classifiers go without.
-    - `serve_bytes`: `image_bytes`, the bytes of JPEG or PNG files of any size. TF
-      Serving takes a key that ends in `_bytes` as base64 in its REST API. Encoders
-      with other than 1 or 3 channels go without.
+    - `serve_bytes`: `image_bytes`, the bytes of image files of any size, all that
+      `decode_image` reads. One more output, `ok`, bool `(batch,)`, is False where a
+      file cannot be read or is refused; the other outputs are zero (`""`) there. So no
+      file fails another, which may be another user's: TF Serving makes one batch of
+      several requests. It takes a key that ends in `_bytes` as base64 in its REST API.
+      Encoders with other than 1 or 3 channels go without.
 
     Args:
         encoder: A float32 encoder outside any strategy.
@@ -53,19 +56,14 @@ def write_saved_model(encoder, folder, size) -> list[str]:
     def normalized(images):
         return {"features": l2_normalize(serving_default(images)["features"])}
 
-    def prepare(data):
-        return resize_and_center_crop(decode_image(data, channels), size)
-
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, "image_bytes")])
     def serve_bytes(image_bytes):
-        images = tf.map_fn(
-            prepare,
-            image_bytes,
-            fn_output_signature=tf.TensorSpec((*size, channels), tf.uint8),
-            # One 25-megapixel image takes up to 0.5 GB while it is decoded.
-            parallel_iterations=1,
-        )
-        return uint8(images)
+        images, ok = _decode_all(image_bytes, (*size, channels))
+        answer = uint8(images)
+        for name, value in answer.items():
+            is_row = tf.reshape(ok, (-1, *[1] * (len(value.shape) - 1)))
+            answer[name] = tf.where(is_row, value, tf.zeros_like(value))
+        return {**answer, "ok": ok}
 
     signatures = {"serving_default": serving_default, "uint8": uint8}
     if output == "features":
@@ -79,3 +77,27 @@ def write_saved_model(encoder, folder, size) -> list[str]:
         setattr(module, name, function)
     tf.saved_model.save(module, str(folder), signatures)
     return list(signatures)
+
+
+def _decode_all(files, shape):
+    """Decode files one after the other: uint8 `(n, *shape)`, and which succeeded.
+
+    An operation that fails ends its whole graph, but for one in a dataset that ignores
+    errors.
+    """
+
+    @tf.autograph.experimental.do_not_convert
+    def load(row, data):
+        image = decode_image(data, shape[-1])
+        return row, resize_and_center_crop(image, shape[:2])
+
+    count = tf.size(files, tf.int64)
+    good = tf.data.Dataset.from_tensor_slices(files).enumerate().map(load)
+    # There is always something behind them, so that a batch cannot be empty.
+    last = tf.data.Dataset.from_tensors((count, tf.zeros(shape, tf.uint8)))
+    dataset = good.ignore_errors().concatenate(last).batch(count + 1)
+    rows, images = dataset.get_single_element()
+    rows = rows[:, None]
+    images = tf.scatter_nd(rows, images, tf.stack([count + 1, *shape]))
+    ok = tf.scatter_nd(rows, tf.ones_like(rows[:, 0]), [count + 1]) > 0
+    return tf.ensure_shape(images[:-1], (None, *shape)), ok[:-1]

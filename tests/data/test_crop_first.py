@@ -1,3 +1,5 @@
+import struct
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -5,8 +7,10 @@ from loader_stand_ins import one_pass
 
 import keras_contrastive.data as data
 from keras_contrastive import augmentations, layers
-from keras_contrastive.data import crop_first, decoding
+from keras_contrastive.data import crop_first
 from keras_contrastive.data.crop_first import CropFirst, begins_with_crop
+from keras_contrastive.image_headers import read_header
+from keras_contrastive.image_io import decode_image, decode_jpeg_part
 
 SIZES = [(37, 50), (16, 16), (5, 7), (64, 33), (1, 1), (40, 41)]
 CROP_ONLY = layers.Views([[layers.RandomResizedCrop(12)]] * 2)
@@ -52,7 +56,7 @@ def views(source, **options):
 def folders(tmp_path_factory):
     """The same pixels as JPEG, of which windows are decoded, and as PNG."""
     folder = tmp_path_factory.mktemp("crop_first")
-    pngs = [tf.io.encode_png(decoding.decode_image(j)).numpy() for j in jpegs()]
+    pngs = [tf.io.encode_png(decode_image(j)).numpy() for j in jpegs()]
     return write(folder / "jpeg", jpegs(), "jpg"), write(folder / "png", pngs, "png")
 
 
@@ -70,11 +74,11 @@ def test_the_same_views_as_of_the_whole_image(folders):
 
 def test_files_bytes_and_decoded_images_give_the_same_stream(folders):
     files, encoded = folders[0], jpegs()
-    encoded[2] = tf.io.encode_png(decoding.decode_image(encoded[2])).numpy()
+    encoded[2] = tf.io.encode_png(decode_image(encoded[2])).numpy()
     expected = one_pass(views(files, channels=1))[0]
     assert expected.shape == (7, 12, 12, 1)
     mixed = tf.data.Dataset.from_tensor_slices(encoded)
-    decoded = mixed.map(lambda content: decoding.decode_image(content, 1))
+    decoded = mixed.map(lambda content: decode_image(content, 1))
     for source, options in (
         (mixed, {"channels": 1}),
         (decoded, {}),
@@ -99,7 +103,7 @@ def test_both_steps_are_the_policy(policy):
         key = tf.constant([number, 5])
         crops = split.crops(tf.constant(content), key)
         got = split.rest([crop[None] for crop in crops], key)
-        expected = policy(decoding.decode_image(content)[None], seed=key)
+        expected = policy(decode_image(content)[None], seed=key)
         assert len(got) == len(expected)
         for a, b in zip(got, expected, strict=True):
             np.testing.assert_allclose(a, b, atol=0.05)
@@ -108,9 +112,9 @@ def test_both_steps_are_the_policy(policy):
 def test_only_the_window_of_all_crops_is_decoded(monkeypatch):
     windows = []
 
-    def spy(contents, window, channels):
+    def spy(header, window, channels):
         windows.append(window.numpy())
-        return decoding.decode_jpeg_part(contents, window, channels)
+        return decode_jpeg_part(header, window, channels)
 
     monkeypatch.setattr(crop_first, "decode_jpeg_part", spy)
     small = layers.RandomResizedCrop(12, area=(0.01, 0.02))
@@ -121,15 +125,36 @@ def test_only_the_window_of_all_crops_is_decoded(monkeypatch):
     assert len(areas) == 20 and max(areas) < 0.1 * 37 * 50
 
 
-def test_inner_pixels_of_a_window_are_exact():
+def turned(content, orientation):
+    """A JPEG with an EXIF orientation."""
+    tiff = struct.pack("<2sHIHHHIHHI", b"II", 42, 8, 1, 274, 3, 1, orientation, 0, 0)
+    segment = b"Exif\0\0" + tiff
+    head = b"\xff\xe1" + struct.pack(">H", len(segment) + 2)
+    return content[:2] + head + segment + content[2:]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_inner_pixels_of_a_window_are_exact(orientation):
     for content in jpegs():
-        image = decoding.decode_image(content).numpy()
+        content = turned(content, orientation)
+        image = decode_image(content).numpy()
         height, width = image.shape[:2]
         top, left = height // 3, width // 4
         window = (top, left, height - top - height // 4, width - left - width // 5)
-        part = decoding.decode_jpeg_part(content, window).numpy()
+        part = decode_jpeg_part(read_header(content), window).numpy()
         whole = image[top : top + window[2], left : left + window[3]]
         np.testing.assert_array_equal(part[1:-1, 1:-1], whole[1:-1, 1:-1])
+
+
+def test_crops_of_turned_photographs_are_those_of_upright_ones():
+    split, key = CropFirst(CROP_ONLY, channels=3), tf.constant([1, 2])
+    for orientation in range(1, 9):
+        content = turned(jpegs()[0], orientation)
+        crops = split.crops(tf.constant(content), key)
+        upright = tf.io.encode_png(decode_image(content))
+        expected = split.crops(upright, key)
+        for a, b in zip(crops, expected, strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
 def test_a_file_that_ends_early_is_noticed_wherever_its_crops_are(tmp_path):
