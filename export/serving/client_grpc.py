@@ -1,4 +1,4 @@
-"""Send a JPEG to TensorFlow Serving over gRPC and print the nearest images.
+"""Send an image to TensorFlow Serving over gRPC and print the nearest images.
 
     pip install "keras-contrastive[serving]"
     python export/serving/client_grpc.py --image query.jpg --gallery photos/
@@ -16,17 +16,18 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 FLAGS = flags.FLAGS
 
 
-def features(files, stub, model, timeout=30):
+def features(files, stub, model, timeout=60):
     """Ask `serve_bytes` for the features of encoded images.
 
     Args:
-        files: List of bytes, JPEG or PNG.
+        files: List of bytes, image files; not more than the server's `max_batch_size`.
         stub: A `PredictionServiceStub`.
         model: Name of the model on the server.
         timeout: Seconds.
 
     Returns:
-        float32 array `(n, dim)`.
+        features, float32 array `(n, dim)`, and ok, bool array `(n,)`: False where a
+        file cannot be read.
     """
     request = predict_pb2.PredictRequest()
     request.model_spec.name = model
@@ -37,7 +38,8 @@ def features(files, stub, model, timeout=30):
         response = stub.Predict(request, timeout)
     except grpc.RpcError as error:
         raise SystemExit(f"{error.code().name}: {error.details()}") from None
-    return tf.make_ndarray(response.outputs["features"])
+    outputs = {key: tf.make_ndarray(x) for key, x in response.outputs.items()}
+    return nearest.features_and_ok(outputs)
 
 
 def main(argv):
@@ -48,7 +50,9 @@ def main(argv):
     with grpc.insecure_channel(FLAGS.server, options) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         found = nearest.nearest_images(
-            FLAGS.image, FLAGS.gallery, lambda x: features(x, stub, FLAGS.model)
+            FLAGS.image,
+            FLAGS.gallery,
+            lambda x: features(x, stub, FLAGS.model, FLAGS.timeout),
         )
     for path, similarity in found:
         print(f"{similarity:.3f}  {path}")
@@ -56,10 +60,11 @@ def main(argv):
 
 def define_flags():
     """Define the flags of this client."""
-    flags.DEFINE_string("image", None, "The query, a JPEG or PNG file.", required=True)
+    flags.DEFINE_string("image", None, "The query, an image file.", required=True)
     flags.DEFINE_string("gallery", None, "Folder to search.", required=True)
     flags.DEFINE_string("server", "localhost:8500", "host:port of the server.")
     flags.DEFINE_string("model", "encoder", "The model's name on the server.")
+    flags.DEFINE_float("timeout", 60, "Seconds to wait for an answer.")
 
 
 if __name__ == "__main__":

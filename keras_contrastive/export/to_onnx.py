@@ -20,6 +20,11 @@ def to_onnx(encoder: keras.Model, path, images=None) -> pathlib.Path:
     onnxruntime alone in a new process and compared with the encoder before it is put
     in place; `manifest.json` beside it describes it.
 
+    ONNX reads no image files. The program in front of it decodes them, applies EXIF
+    orientation and brings them to the input's size: the largest centred part with its
+    aspect ratio, resized with antialias, as the signature `serve_bytes` of
+    `to_saved_model` does by itself.
+
     Args:
         encoder: An encoder as for `to_saved_model`, with a fixed image size.
         path: A file that ends in `.onnx`, or a folder, in which the file is named

@@ -37,7 +37,9 @@ def to_saved_model(
     with `encoder(images)` through every signature, and then renamed.
 
     It holds the SavedModel (signatures `serving_default`, `uint8`, `normalized` and
-    `serve_bytes`, described in `manifest.json`), the same
+    `serve_bytes`, described in `manifest.json`; `serve_bytes` takes image files, turns
+    them upright as EXIF says, and marks in its output `ok` those that can be read, so
+    that no file fails another), the same
     encoder for fine-tuning (`encoder.keras`, `encoder.weights.h5`), `manifest.json`,
     `model_card.md`, `golden.npz` (images and their features) and, with
     `tensorflow-serving-api`, warm-up requests in `assets.extra`.
@@ -102,7 +104,7 @@ def _write(encoder, folder, base, size, images, metadata):
     signatures = write_saved_model(encoder, folder, size)
     if "serve_bytes" not in signatures:
         print(
-            "export: no signature serve_bytes, since JPEG and PNG have 1 or 3 "
+            "export: no signature serve_bytes, since image files have 1 or 3 "
             f"channels and the encoder {encoder.inputs[0].shape[-1]}."
         )
     write_model(folder / f"{kind(encoder)}.keras", encoder)

@@ -38,6 +38,11 @@ def to_tflite(
     are. Its output is int8 with a scale and a zero point, which stand in
     `manifest.json` beside the file, as does everything else about input and output.
 
+    TF-Lite reads no image files. The app in front of it decodes them, applies EXIF
+    orientation and brings them to the input's size: the largest centred part with its
+    aspect ratio, resized with antialias, as the signature `serve_bytes` of
+    `to_saved_model` does by itself.
+
     The file is converted from a SavedModel, run by ai-edge-litert alone in a new
     process, compared with the encoder, and only then put in place. The output is
     named `features`, or `logits` or `probabilities` of a classifier, see

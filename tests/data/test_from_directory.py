@@ -1,6 +1,7 @@
 import errno
 import io
 import os
+import struct
 import warnings
 
 import numpy as np
@@ -213,6 +214,8 @@ def bad_files(tmp_path):
         "7a_text.gif": b"this is not an image",
         # The header of an animated WebP; TensorFlow dies of a real one.
         "9_animated.webp": b"RIFF\0\0\0\0WEBPVP8X\n\0\0\0\x02\0\0\0" + b"\0" * 30,
+        # 23,000 x 23,000: as a whole file of 64 kB it takes gigabytes.
+        "9b_bomb.png": png[:16] + struct.pack(">II", 23_000, 23_000) + png[24:],
     }
     for name, content in bad.items():
         write(tmp_path / name, content=content)
@@ -235,20 +238,21 @@ def test_bad_files_are_replaced_and_named_once(tmp_path, image_size, shuffle, ca
     for _ in range(2):
         with pytest.warns(UserWarning) as caught:
             view = one_pass(dataset)[0]
-        assert len(view) == 13  # the number of steps stays true
+        assert len(view) == 14  # the number of steps stays true
         assert set(numbers(view)) == set(range(8))
         (warning,) = caught
         message = str(warning.message)
-        assert message.startswith("5 unreadable image(s)")
+        assert message.startswith("6 unreadable image(s)")
         for name in names:
             assert message.count(name) == 1
         assert "Input is empty" in message and "animated WebP" in message
+        assert "at most 250000000 pixels" in message and "23000" in message
 
 
 def test_cache_of_decoded_images_drops_bad_files_once(tmp_path):
     names = bad_files(tmp_path)
-    dataset = views(tmp_path, cache_decoded=True, batch_size=13)
-    with pytest.warns(UserWarning, match=r"5 unreadable image\(s\)") as caught:
+    dataset = views(tmp_path, cache_decoded=True, batch_size=14)
+    with pytest.warns(UserWarning, match=r"6 unreadable image\(s\)") as caught:
         first = one_pass(dataset)[0]
     assert all(name in str(caught[0].message) for name in names)
     second = quiet_pass(dataset)[0]

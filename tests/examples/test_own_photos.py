@@ -18,7 +18,7 @@ EXAMPLE = pathlib.Path(__file__).parents[2] / "examples" / "own_photos.py"
 SIDE = 16
 # How a camera stores the pixels when it is held so: EXIF tag to quarter turns.
 STORED = {1: 0, 3: 2, 6: 1, 8: 3}
-ORIENTATIONS = (1,)
+ORIENTATIONS = (1, 6, 3, 8)
 TURNS = {}  # path of each photograph: the quarter turns that make it upright
 
 

@@ -14,9 +14,13 @@ from concurrent import futures
 import numpy as np
 import tensorflow as tf
 
+MAX_BATCH_SIZE = 32  # of batching.config; the real server refuses larger requests, too
+
 
 def answer(signatures, name, inputs):
     """Run a signature on a dict of arrays."""
+    if len(next(iter(inputs.values()))) > MAX_BATCH_SIZE:
+        raise tf.errors.InvalidArgumentError(None, None, "Task size is larger")
     spec = signatures[name].structured_input_signature[1]
     tensors = {k: tf.cast(v, spec[k].dtype) for k, v in inputs.items()}
     return {k: v.numpy() for k, v in signatures[name](**tensors).items()}
@@ -68,8 +72,10 @@ def rest_server(signatures, model):
                 inputs = {k: decoded(k, v) for k, v in body["inputs"].items()}
                 try:
                     outputs = answer(signatures, body["signature_name"], inputs)
-                    (output,) = outputs.values()  # one output comes without its name
-                    content = {"outputs": output.tolist()}
+                    content = {k: v.tolist() for k, v in outputs.items()}
+                    if len(content) == 1:  # one output comes without its name
+                        (content,) = content.values()
+                    content = {"outputs": content}
                 except tf.errors.InvalidArgumentError as error:
                     status, content = 400, {"error": str(error)}
             data = json.dumps(content).encode()

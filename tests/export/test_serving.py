@@ -1,5 +1,6 @@
 import pathlib
 import re
+import socket
 import subprocess
 import sys
 
@@ -7,6 +8,8 @@ import numpy as np
 import pytest
 import serving_server
 import tensorflow as tf
+
+from keras_contrastive.data.decoding import EXTENSIONS
 
 serving_apis = pytest.importorskip(
     "tensorflow_serving.apis", reason="needs tensorflow-serving-api"
@@ -22,12 +25,17 @@ def signatures(exported):
 
 @pytest.fixture(scope="module")
 def gallery(images, tmp_path_factory):
-    """20 PNG files; the query is the JPEG of one of them."""
+    """40 PNG files, more than a server takes at once, and what is no image.
+
+    The query is the JPEG of one of them.
+    """
     folder = tmp_path_factory.mktemp("gallery")
     (folder / "sub").mkdir()
-    for index, image in enumerate(images[:20]):
+    for index, image in enumerate(images[:40]):
         name = f"sub/{index}.png" if index % 2 else f"{index}.png"
         (folder / name).write_bytes(tf.io.encode_png(image).numpy())
+    (folder / "a folder.jpg").mkdir()
+    (folder / "3a.gif").write_bytes(b"no image")
     return folder
 
 
@@ -54,7 +62,7 @@ def expected_features(encoder, files):
     return np.asarray(encoder(images, training=False))
 
 
-def test_grpc_client(client, signatures, encoder, gallery, query):
+def test_grpc_client(client, signatures, encoder, gallery, query, capsys):
     import grpc
     from tensorflow_serving.apis import prediction_service_pb2_grpc
 
@@ -63,17 +71,19 @@ def test_grpc_client(client, signatures, encoder, gallery, query):
     with serving_server.grpc_server(signatures, "encoder") as address:
         with grpc.insecure_channel(address) as channel:
             stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-            features = module.features(files, stub, "encoder")
+            features, ok = module.features([*files, b"no image"], stub, "encoder")
+            np.testing.assert_array_equal(ok, [True] * 3 + [False])
             np.testing.assert_allclose(
-                features, expected_features(encoder, files), rtol=1e-4, atol=1e-5
+                features[:3], expected_features(encoder, files), rtol=1e-4, atol=1e-5
             )
             found = nearest.nearest_images(
                 query, gallery, lambda x: module.features(x, stub, "encoder"), 3
             )
             assert found[0][0].name == "7.png" and len(found) == 3
             assert found[0][1] > found[1][1] >= found[2][1]
-            with pytest.raises(SystemExit, match="(?s)INVALID_ARGUMENT.*JPEG or PNG"):
-                module.features([b"no image"], stub, "encoder")
+            assert capsys.readouterr().err.count("left out") == 1
+            with pytest.raises(SystemExit, match="(?s)INVALID_ARGUMENT.*larger"):
+                module.features([b"no image"] * 33, stub, "encoder")
             with pytest.raises(SystemExit, match="NOT_FOUND"):
                 module.features(files, stub, "other")
 
@@ -82,16 +92,17 @@ def test_rest_client(client, signatures, encoder, gallery, query):
     module, nearest = client("client_rest"), client("nearest")
     files = [x.read_bytes() for x in sorted(gallery.rglob("*.png"))[:3]]
     with serving_server.rest_server(signatures, "encoder") as url:
-        features = module.features(files, url, "encoder")
+        features, ok = module.features([*files, b"no image"], url, "encoder")
+        np.testing.assert_array_equal(ok, [True] * 3 + [False])
         np.testing.assert_allclose(
-            features, expected_features(encoder, files), rtol=1e-4, atol=1e-5
+            features[:3], expected_features(encoder, files), rtol=1e-4, atol=1e-5
         )
         found = nearest.nearest_images(
             query, gallery, lambda x: module.features(x, url, "encoder")
         )
         assert found[0][0].name == "7.png" and len(found) == 5
-        with pytest.raises(SystemExit, match="(?s)The server refused.*JPEG or PNG"):
-            module.features([b"no image"], url, "encoder")
+        with pytest.raises(SystemExit, match="(?s)The server refused.*larger"):
+            module.features([b"no image"] * 33, url, "encoder")
         # As a command: its flags, its printout, and no TensorFlow.
         command = [sys.executable, FOLDER / "client_rest.py", f"--url={url}"]
         result = subprocess.run(
@@ -103,8 +114,49 @@ def test_rest_client(client, signatures, encoder, gallery, query):
         lines = result.stdout.splitlines()
         assert len(lines) == 5 and re.match(r"0\.\d+|1\.\d+", lines[0])
         assert lines[0].endswith("7.png")
-    with pytest.raises(SystemExit, match="No server at"):
+        assert result.stderr.count("left out") == 1 and "3a.gif" in result.stderr
+    with pytest.raises(SystemExit, match="No answer from"):
         module.features(files, url, "encoder")
+
+
+def test_a_server_that_does_not_answer(client):
+    rest, rpc = client("client_rest"), client("client_grpc")
+    import grpc
+    from tensorflow_serving.apis import prediction_service_pb2_grpc
+
+    with socket.create_server(("localhost", 0)) as silent:
+        address = f"localhost:{silent.getsockname()[1]}"
+        with pytest.raises(SystemExit, match="No answer from .*timed out"):
+            rest.features([b""], f"http://{address}", "encoder", timeout=0.1)
+        with grpc.insecure_channel(address) as channel:
+            stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+            with pytest.raises(SystemExit, match="DEADLINE_EXCEEDED|UNAVAILABLE"):
+                rpc.features([b""], stub, "encoder", timeout=0.1)
+
+
+def test_answers_that_are_refused(client, gallery, query):
+    nearest = client("nearest")
+    with pytest.raises(SystemExit, match="each of 16 images. Received 15"):
+        nearest.nearest_images(
+            query, gallery, lambda x: (np.ones((min(len(x), 15), 2)), [True] * len(x))
+        )
+    with pytest.raises(SystemExit, match="query .* is no image"):
+        nearest.nearest_images(query, gallery, lambda x: (x, [False] * len(x)))
+    with pytest.raises(SystemExit, match="query .* is no image"):
+        nearest.nearest_images(gallery / "none.jpg", gallery, None)
+    with pytest.raises(SystemExit, match="holds no image"):
+        nearest.nearest_images(query, gallery / "a folder.jpg", lambda x: (x, [True]))
+    for outputs in ([[1.0]], {"features": [[1.0]]}):
+        with pytest.raises(SystemExit, match="Expected the outputs `features` and"):
+            nearest.features_and_ok(outputs)
+
+
+def test_clients_know_the_formats_and_the_batch_size(client):
+    nearest = client("nearest")
+    assert set(nearest.EXTENSIONS) == set(EXTENSIONS)
+    config = (FOLDER / "batching.config").read_text()
+    (most,) = re.findall(r"max_batch_size { value: (\d+) }", config)
+    assert nearest.BATCH_SIZE <= int(most) == serving_server.MAX_BATCH_SIZE
 
 
 def test_model_config():
@@ -131,5 +183,9 @@ def test_compose_file_names_files_and_ports_that_exist():
         "batching_parameters_file",
     ):
         assert (FOLDER / pathlib.Path(options[key]).name).is_file()
-    ports = {x.split(":")[0] for x in service["ports"]}
-    assert ports == {options["port"], options["rest_api_port"]}
+    hosts, ports, _ = zip(*(x.split(":") for x in service["ports"]), strict=True)
+    assert set(ports) == {options["port"], options["rest_api_port"]}
+    # Nobody has to give a password, and a newer server must not come by itself.
+    assert set(hosts) == {"127.0.0.1"}
+    assert re.fullmatch(r"tensorflow/serving:\d+\.\d+\.\d+", service["image"])
+    assert service["mem_limit"] and service["cpus"]

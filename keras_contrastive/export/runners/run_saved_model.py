@@ -68,13 +68,11 @@ def main(model_path, folder):
         outputs["batch_of_three"] = call("serving_default", few)
         encoded = [x.read_bytes() for x in sorted(folder.glob("*.image"))]
         if "serve_bytes" in signatures and encoded:
-            serve_bytes = signatures["serve_bytes"]
-            if "ok" in serve_bytes.structured_outputs:
-                result = serve_bytes(image_bytes=tf.constant([*encoded, b"no image"]))
-                *good, bad = result["ok"].numpy()
-                facts["marks_bad_files"] = bool(all(good) and not bad)
-            else:  # of version 0.1
-                result = serve_bytes(image_bytes=tf.constant(encoded))
+            result = signatures["serve_bytes"](
+                image_bytes=tf.constant([*encoded, b"no image"])
+            )
+            *good, bad = result["ok"].numpy()
+            facts["marks_bad_files"] = bool(all(good) and not bad)
             outputs["serve_bytes"] = result[output].numpy()[: len(encoded)]
     if options.get("repeats"):
         facts["latency"] = measure(
