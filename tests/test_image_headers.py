@@ -195,10 +195,10 @@ def test_a_png_must_not_hold_more_than_its_pixels():
         (b"abc", "Expected the bytes of"),
         (b"RIFF\1\1\1\1WAVE", "Expected the bytes of"),
         (b"RIFF\x20\0\0\0WEBPVP8X\x0a\0\0\0\2" + bytes(20), "animated WebP"),
-        (b"\x89PNG\r\n\x1a\n", ""),
-        (b"\xff\xd8\xff", ""),
-        (b"GIF89a", ""),
-        (b"BM", ""),
+        (b"\x89PNG\r\n\x1a\n", "PNG"),
+        (b"\xff\xd8\xff", "JPEG"),
+        (b"GIF89a", "GIF"),
+        (b"BM", "bmp"),
     ],
 )
 def test_other_bytes(data, message):

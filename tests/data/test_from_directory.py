@@ -187,7 +187,8 @@ def test_every_kind_of_good_image(tmp_path, channels):
     assert shown.shape == (11, 2, 2, channels)
     luminance = 0.299 * 200 + 0.587 * 100 + 0.114 * 50
     for file, image in zip(files, shown, strict=True):
-        is_gray = "gray" in file or "16" in file or channels == 1
+        name = os.path.basename(file)  # the folder may be number 16 of pytest
+        is_gray = "gray" in name or "16" in name or channels == 1
         expected = luminance if is_gray else (200, 100, 50)
         np.testing.assert_allclose(image[0, 0], expected, atol=4, err_msg=file)
 
