@@ -71,6 +71,7 @@ class MemoryBank(keras.layers.Layer):
             autocast=False,
             aggregation="only_first_replica",
         )
+        self._refused = None
         self.built = True
 
     @property
@@ -116,6 +117,20 @@ class MemoryBank(keras.layers.Layer):
         # Writes in place, which `keras.ops` cannot: a bank of 1.3 million rows would
         # be copied at every step, and sent to every replica.
         self._rows.value.scatter_update(tf.IndexedSlices(new, ids))
+
+    def load_own_variables(self, store):
+        """Take the rows of a file; raise a ValueError if they are another bank's."""
+        shapes = [tuple(store[key].shape) for key in store.keys()]
+        if shapes:
+            self._refused = shapes[0] if shapes[0] != self._rows.shape else None
+        # Keras comes twice, the second time with nothing, and shows the last error.
+        if self._refused:
+            raise ValueError(
+                f"The memory bank of the file has the shape {self._refused}, a row for "
+                f"each example. Received: num_examples={self.num_examples} and "
+                f"embeddings of size {self.dim}. Build the model as it was saved."
+            )
+        super().load_own_variables(store)
 
     def get_config(self):
         """Return the constructor's arguments, ready for JSON."""

@@ -52,7 +52,8 @@ _LARGE_ID = (
 )
 _REPEATED_ID = (
     "expected a batch of different examples; received the same id twice. Batch within "
-    "an epoch: `batch(...)` before `repeat()`."
+    "an epoch: `batch(...)` before `repeat()`. Give every example its own id. Where "
+    "fewer images can be read than make a batch, repair them or take a smaller batch."
 )
 _ONE = (
     "a batch of 1 example came from the dataset, and there is nothing to compare it "
@@ -202,6 +203,9 @@ def _check_arrays(model, views, labels) -> None:
     for start in range(0, len(views[0]), _PIECE):
         piece = _piece(views, labels, slice(start, start + _PIECE))
         _raise_first(_required(model, *piece, brightness))
+    if model.needs.ids:  # Keras shuffles arrays: any two may meet in a batch
+        ids = split_targets(labels)[1]
+        _raise_first([(len(np.unique(ids)) == len(ids), _REPEATED_ID)])
 
 
 def _raise_first(required) -> None:

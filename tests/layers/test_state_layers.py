@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from keras_contrastive.layers import MemoryBank, Prototypes, RunningMean
+from keras_contrastive.layers.clock import Clock
 
 NCE = golden_values.load("nce_cmc")
 
@@ -160,3 +161,14 @@ def test_bad_arguments():
         RunningMean(4, momentum=1.1)
     with pytest.raises(ValueError, match=r"shape \(batch, 3\).*shape=\(2, 4\)"):
         MemoryBank(4, 3).update(np.array([0, 1]), np.ones((2, 4)))
+
+
+def test_a_clock_that_no_fit_has_bound_stands_at_the_beginning():
+    clock = Clock()
+    for step in (0, 7):
+        assert float(clock.progress(step)) == 0.0
+        assert int(clock.elapsed(step)) == step
+    clock.first_step.assign(5)
+    clock.total_steps.assign(10)
+    assert int(clock.elapsed(3)) == 0  # what came before counts nothing
+    assert [float(clock.progress(k)) for k in (5, 10, 99)] == [0.0, 0.5, 1.0]

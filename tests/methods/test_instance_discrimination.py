@@ -1,11 +1,13 @@
 """Instance discrimination: its loss by the paper, the bank, and wrong ids."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from helpers import build, dataset, inputs, sgd
 
 import keras_contrastive as kc
+from keras_contrastive.methods import checked_data
 
 
 def unit(x):
@@ -64,6 +66,29 @@ def test_bad_ids(ids, match):
         np.testing.assert_array_equal(model.bank.value, before)
 
 
+def test_an_id_twice_in_arrays_is_refused_however_far_apart():
+    size = 2 * checked_data._PIECE
+    ids = np.arange(size)
+    ids[-1] = 0  # Keras may shuffle both into one batch
+    encoder = keras.Sequential([keras.Input((1, 1, 3)), keras.layers.Flatten()])
+    model = kc.InstanceDiscrimination(
+        encoder, keras.layers.Dense(2), num_examples=size, num_negatives=2
+    )
+    model.compile(sgd())
+    images = np.full((size, 1, 1, 3), 9, "uint8")
+    with pytest.raises(ValueError, match="same id twice.*its own id"):
+        model.fit((images,), {"id": ids}, batch_size=size // 2, verbose=0)
+
+
+def test_ids_that_a_method_does_not_need_change_nothing():
+    model = build("simclr", num_classes=4)
+    model.compile(sgd())
+    data = dataset(model)
+    with_ids = data.map(lambda views, y: (views, {"label": y, "id": tf.range(8)}))
+    expected = model.evaluate(data, verbose=0, return_dict=True)
+    assert model.evaluate(with_ids, verbose=0, return_dict=True) == expected
+
+
 def test_other_keys_beside_the_views_are_named():
     model = build("simclr")
     model.compile(sgd())
@@ -81,5 +106,7 @@ def test_a_bank_of_another_size_is_refused(tmp_path):
     other = kc.InstanceDiscrimination(
         model.encoder, model.projector, num_examples=40, num_negatives=8
     )
-    with pytest.raises(ValueError, match="bank"):
+    with pytest.raises(ValueError, match=r"bank .* \(32, 4\).*num_examples=40"):
         other.load_weights(tmp_path / "m.weights.h5")
+    other.save_weights(tmp_path / "other.weights.h5")
+    other.load_weights(tmp_path / "other.weights.h5")  # it still takes its own
