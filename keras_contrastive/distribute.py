@@ -1,4 +1,4 @@
-"""What the losses need to know about `tf.distribute`, in a few functions.
+"""What losses, presets and exports need of `tf.distribute`, in a few functions.
 
 Inside `strategy.run` every replica holds its part of the global batch. A loss
 that compares examples must compare them with the whole global batch, so it
@@ -6,6 +6,7 @@ gathers. Outside a replica (one device, eager, tests) nothing is communicated.
 """
 
 import math
+import threading
 
 import tensorflow as tf
 
@@ -146,3 +147,26 @@ def update_each_replica(update, variables, sources, *args) -> None:
             strategy.extended.update(variable.value, update, (source.value, *args))
 
     tf.distribute.get_replica_context().merge_call(merged, args)
+
+
+def outside_strategy(function):
+    """Call `function` where no `strategy.scope()` is active, and return its result.
+
+    The stack of scopes belongs to a thread, so within one a new thread does it.
+    """
+    if not tf.distribute.has_strategy():
+        return function()
+    outcome = {}
+
+    def call():
+        try:
+            outcome["result"] = function()
+        except BaseException as error:  # raised again below, in the caller's thread
+            outcome["error"] = error
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join()
+    if "error" in outcome:
+        raise outcome["error"]
+    return outcome["result"]

@@ -249,7 +249,7 @@ def replace_folder(temporary, target) -> None:
 
 def recover(target) -> None:
     """Bring back a folder whose writer was killed between two renames, if it was."""
-    target = pathlib.Path(target)
+    target = pathlib.Path(os.path.realpath(target))  # a link leads to where it was
     if target.exists() or not _aside(target).is_dir():
         return
     with locked(target.parent), contextlib.suppress(OSError):

@@ -283,3 +283,11 @@ def test_a_manifest_keeps_the_entries_of_all_writers(tmp_path):
         list(pool.map(lambda path: describe_file(path, {}), paths))
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert set(manifest["artefacts"]) == {x.name for x in paths}
+
+
+def test_zoo_and_evaluation_stand_on_the_ground_floor():
+    """What they share with the exports lies below both."""
+    package = pathlib.Path(files.__file__).parent
+    for path in [*package.glob("zoo/*.py"), *package.glob("evaluation/*.py")]:
+        found = re.search(r"keras_contrastive(\.| import )export.*", path.read_text())
+        assert found is None or found[0].endswith("export import verify"), path.name

@@ -1,10 +1,8 @@
 """The encoder that is exported: plain float32, outside any distribution strategy."""
 
-import threading
-
 import keras
-import tensorflow as tf
 
+from keras_contrastive.distribute import outside_strategy
 from keras_contrastive.encoder_checks import check_encoder
 from keras_contrastive.finite import check_finite
 from keras_contrastive.layers.sync_batch_normalization import SyncBatchNormalization
@@ -58,29 +56,6 @@ def _build(config):
         return keras.saving.deserialize_keras_object(config, safe_mode=False)
     finally:
         keras.config.set_dtype_policy(policy)
-
-
-def outside_strategy(function):
-    """Call `function` where no `strategy.scope()` is active, and return its result.
-
-    The stack of scopes belongs to a thread, so within one a new thread does it.
-    """
-    if not tf.distribute.has_strategy():
-        return function()
-    outcome = {}
-
-    def call():
-        try:
-            outcome["result"] = function()
-        except BaseException as error:  # raised again below, in the caller's thread
-            outcome["error"] = error
-
-    thread = threading.Thread(target=call)
-    thread.start()
-    thread.join()
-    if "error" in outcome:
-        raise outcome["error"]
-    return outcome["result"]
 
 
 def _check_registered(encoder):

@@ -6,11 +6,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_contrastive.distribute import outside_strategy
 from keras_contrastive.export import clean_process, reference, version_folder
 from keras_contrastive.export.description import write_description
 from keras_contrastive.export.output import kind, output_name
 from keras_contrastive.export.parity import saved_model_failures
-from keras_contrastive.export.rebuild import float32_encoder, outside_strategy
+from keras_contrastive.export.rebuild import float32_encoder
 from keras_contrastive.export.serving_signatures import write_saved_model
 from keras_contrastive.export.warm_up import write_warm_up
 from keras_contrastive.files import (

@@ -7,11 +7,12 @@ import numpy as np
 import tensorflow as tf
 
 from keras_contrastive import files
+from keras_contrastive.distribute import outside_strategy
 from keras_contrastive.export import clean_process, parity, reference
 from keras_contrastive.export.description import input_and_output
 from keras_contrastive.export.file_manifest import describe_file
 from keras_contrastive.export.output import output_name
-from keras_contrastive.export.rebuild import float32_encoder, outside_strategy
+from keras_contrastive.export.rebuild import float32_encoder
 
 VARIANTS = ("float32", "float16", "dynamic", "int8")
 

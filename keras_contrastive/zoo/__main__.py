@@ -18,7 +18,7 @@ from absl import app, flags, logging  # noqa: E402
 
 from keras_contrastive import zoo  # noqa: E402
 from keras_contrastive.files import write_bytes  # noqa: E402
-from keras_contrastive.zoo import readme, registry, sources  # noqa: E402
+from keras_contrastive.zoo import card, sources  # noqa: E402
 from keras_contrastive.zoo.preset_files import printable  # noqa: E402
 
 
@@ -33,8 +33,8 @@ def _list(_, __):
 
 def _show(names, _):
     for name in names or zoo.list_presets():
-        card = sources.read(name).contents["README.md"]
-        _say(card.decode("utf-8", "replace"))
+        text = sources.read(name).contents["README.md"]
+        _say(text.decode("utf-8", "replace"))
 
 
 def _verify(names, values):
@@ -51,12 +51,12 @@ def _table(_, values):
         _say(zoo.table())
         return
     path = pathlib.Path(values.write)
-    text = readme.with_table(path.read_text(encoding="utf-8"), zoo.table())
+    text = card.with_table(path.read_text(encoding="utf-8"), zoo.table())
     write_bytes(path, text.encode())
 
 
 def _register(_, __):
-    print(f"registered: {', '.join(registry.register()) or 'nothing'}")
+    print(f"registered: {', '.join(sources.register()) or 'nothing'}")
 
 
 _COMMANDS = {

@@ -1,7 +1,11 @@
-"""What people read about presets: the card of one, the table of all."""
+"""What people read about presets: the card of one, the table of all in README."""
 
 from keras_contrastive.evaluation.few_label_result import FewLabelResult
 from keras_contrastive.zoo.preset_files import WRITTEN, printable
+
+# README's table stands between them.
+BEGIN = "<!-- presets: written by `python -m keras_contrastive.zoo table` -->"
+END = "<!-- end of presets -->"
 
 _FACTS = {  # key of metadata.json: what the card calls it
     "method": "Method",
@@ -118,6 +122,33 @@ def table(presets: list[tuple[dict, dict]]) -> str:
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return printable("\n".join(lines))
+
+
+def with_table(text: str, table: str) -> str:
+    """Return a README with the table of presets between its markers.
+
+    Args:
+        text: The README; what stands between the markers is replaced.
+        table: Markdown.
+
+    Returns:
+        The new text.
+
+    Raises:
+        ValueError: It has not one pair of markers.
+
+    Example:
+    >>> with_table(f"{BEGIN}\\nold\\n{END}", "new").splitlines()[1:-1]
+    ['', 'new', '']
+    """
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end or BEGIN in after:
+        raise ValueError(
+            f"The README must have the lines {BEGIN!r} and {END!r} once, for the table "
+            "to stand between them. Received: a text without this pair."
+        )
+    return f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"
 
 
 def _few(found, measure, fraction):

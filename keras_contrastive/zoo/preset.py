@@ -8,20 +8,16 @@ import pathlib
 
 import keras
 
+from keras_contrastive.distribute import outside_strategy
 from keras_contrastive.encoder_checks import check_encoder
-from keras_contrastive.export.rebuild import outside_strategy
 from keras_contrastive.files import (
-    full_disk,
     locked,
     package_versions,
     recover,
-    replace_folder,
-    temporary_sibling,
     to_json,
-    write_bytes,
 )
-from keras_contrastive.finite import not_finite
-from keras_contrastive.zoo import encoder_config, preset_weights
+from keras_contrastive.finite import check_finite
+from keras_contrastive.zoo import encoder_config
 from keras_contrastive.zoo.card import card
 from keras_contrastive.zoo.preset_files import (
     CONFIG,
@@ -37,6 +33,7 @@ from keras_contrastive.zoo.preset_files import (
     fingerprint,
     parse,
     read_preset,
+    write_preset,
 )
 
 # What we write ourselves, so that it is true, and what `describe` adds.
@@ -100,18 +97,11 @@ def save_to_preset(
     _check_free(path, overwrite)
     encoder = getattr(model, "encoder", model)
     feature_dim = check_encoder(encoder)
-    weights = encoder.get_weights()
-    bad = not_finite(encoder.weights)
-    if bad:
-        raise ValueError(
-            f"An encoder must have finite weights. Received: NaN or Inf in {bad[0]!r} "
-            f"and {len(bad) - 1} more. Its training has diverged."
-        )
-
+    check_finite(encoder)
     config = encoder_config.to_config(encoder)
     # What was trained under `tf.distribute` has mirrored variables; the copy has not.
     copy = outside_strategy(lambda: encoder_config.from_config(config))
-    copy.set_weights(weights)
+    copy.set_weights(encoder.get_weights())
     content = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -129,7 +119,7 @@ def save_to_preset(
     }
     contents = {
         CONFIG: json.dumps(config).encode(),
-        WEIGHTS: preset_weights.to_bytes(copy, weights_dtype),
+        WEIGHTS: encoder_config.weights_to_bytes(copy, weights_dtype),
     }
     with contextlib.suppress(OSError):  # `_write` says why it cannot be made
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -227,11 +217,7 @@ def _write(path, contents, metadata, metrics):
     files = {name: fingerprint(contents[name]) for name in FILES}
     metadata = json.loads(to_json(metadata | {"files": files}))
     contents[METADATA] = to_json(metadata | {"checksum": checksum(metadata)})
-    size = sum(map(len, contents.values()))
-    with full_disk(path, size), temporary_sibling(path.parent) as temporary:
-        for name, content in contents.items():
-            write_bytes(temporary / name, content)
-        replace_folder(temporary, path)
+    write_preset(path, contents)
 
 
 def _check_dicts(metadata, metrics):
@@ -271,8 +257,9 @@ def load_encoder(files: PresetFiles) -> keras.Model:
     Raises:
         ValueError: A configuration that could run code, or weights that do not fit.
     """
-    source = str(files.folder / CONFIG)
-    encoder = encoder_config.from_config(files.json(CONFIG), source)
+    source = f"{files.folder}/{CONFIG}"
     weights = files.contents[WEIGHTS]
-    preset_weights.read(encoder, weights, str(files.folder / WEIGHTS))
+    at_most = len(weights) // 2  # a number takes two bytes or more
+    encoder = encoder_config.from_config(files.json(CONFIG), source, at_most)
+    encoder_config.read_weights(encoder, weights, f"{files.folder}/{WEIGHTS}")
     return encoder

@@ -8,6 +8,7 @@ metadata.json      where it all comes from, the SHA-256 of the four above, and i
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -15,7 +16,13 @@ import pathlib
 import re
 import unicodedata
 
-from keras_contrastive.files import recover
+from keras_contrastive.files import (
+    full_disk,
+    recover,
+    replace_folder,
+    temporary_sibling,
+    write_bytes,
+)
 
 FORMAT = "keras_contrastive preset"
 FORMAT_VERSION = 1
@@ -51,9 +58,14 @@ class PresetFiles:
     folder: pathlib.Path
     contents: dict[str, bytes]
 
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of `metadata.json`, which pins all files."""
+        return fingerprint(self.contents[METADATA])["sha256"]
+
     def json(self, name: str) -> dict:
         """Return the content of a JSON file."""
-        return parse(self.folder / name, self.contents[name])
+        return parse(f"{self.folder}/{name}", self.contents[name])
 
 
 def fingerprint(content: bytes) -> dict:
@@ -73,7 +85,7 @@ def printable(text) -> str:
     return "".join(kept)
 
 
-def read_preset(folder: str | os.PathLike, hashes: dict | None = None) -> PresetFiles:
+def read_preset(folder: str | os.PathLike, sha256: str | None = None) -> PresetFiles:
     """Read every file of a preset, and check it by its SHA-256.
 
     A preset that is replaced at the same time is read again, so that all files are
@@ -81,8 +93,8 @@ def read_preset(folder: str | os.PathLike, hashes: dict | None = None) -> Preset
 
     Args:
         folder: The preset's folder.
-        hashes: SHA-256 by file name from a source that is trusted more than the
-            folder; `metadata.json` alone pins all files, as it holds their hashes.
+        sha256: That of `metadata.json` from a source that is trusted more than the
+            folder. It pins all files, as `metadata.json` holds their hashes.
 
     Returns:
         The files.
@@ -93,11 +105,12 @@ def read_preset(folder: str | os.PathLike, hashes: dict | None = None) -> Preset
             version.
     """
     folder = pathlib.Path(folder)
+    read = functools.partial(_read_file, folder)
     while True:
         recover(folder)
         before = _version(folder)
         try:
-            return _read(folder, hashes or {})
+            return read_files(folder, read, sha256)
         except (ValueError, OSError):
             if _version(folder) == before:
                 raise
@@ -112,19 +125,86 @@ def _version(folder):
     return found.st_ino, found.st_mtime_ns
 
 
-def _read(folder, hashes):
-    expected = {"sha256": hashes[METADATA]} if METADATA in hashes else {}
-    contents = {METADATA: _read_file(folder / METADATA, expected)}
-    files = check_metadata(folder / METADATA, contents[METADATA])["files"]
+def _read_file(folder, name, limit):
+    path = folder / name
+    if not path.is_file():
+        raise missing(folder, name, sorted(x.name for x in folder.glob("*")))
+    with open(path, "rb") as file:
+        return file.read(limit + 1)
+
+
+def read_files(source, read, sha256: str | None = None) -> PresetFiles:
+    """Read and check every file of a preset, wherever it is.
+
+    Args:
+        source: Where it is, for the messages.
+        read: A function: name of a file and a number of bytes -> its content. Of what
+            is larger it returns more than the number, or raises.
+        sha256: As in `read_preset`.
+
+    Returns:
+        The files.
+
+    Raises:
+        ValueError: As in `read_preset`; and what `read` raises.
+    """
+    contents = {}
+
+    def take(name, sha256=None, bytes=None, **_):
+        limit = max_bytes(name) if bytes is None else bytes
+        content = contents[name] = read(name, limit)
+        found = fingerprint(content)
+        received = f"SHA-256 {found['sha256']} ({found['bytes']} bytes)"
+        if len(content) > limit:
+            received = f"more than {limit} bytes"
+        elif sha256 in (None, found["sha256"]) and bytes in (None, found["bytes"]):
+            return
+        raise ValueError(
+            f"'{source}/{name}' is not what the preset says it is: damaged or changed. "
+            f"Expected: SHA-256 {sha256} ({bytes or 'any number of'} bytes). Received: "
+            f"{received}. Get the preset again from where it came."
+        )
+
+    take(METADATA, sha256)
+    metadata = check_metadata(f"{source}/{METADATA}", contents[METADATA])
     for name in FILES:
-        expected = {k: v for k, v in files[name].items() if k in ("sha256", "bytes")}
-        if name in hashes:
-            expected["sha256"] = hashes[name]
-        contents[name] = _read_file(folder / name, expected)
-    return PresetFiles(folder, contents)
+        take(name, **metadata["files"][name])
+    return PresetFiles(source, contents)
 
 
-def check_metadata(path: pathlib.Path, content: bytes) -> dict:
+def missing(source, name: str, there: list[str]) -> FileNotFoundError:
+    """Return the error of a preset without one of its files.
+
+    Args:
+        source: Where the preset is.
+        name: The file.
+        there: What is there instead.
+    """
+    return FileNotFoundError(
+        f"A preset is a folder with {METADATA}, {', '.join(FILES)}. Received: "
+        f"{str(source)!r} without {name}, with {there[:5] or 'no files'}. If it was a "
+        "preset, get it again from where it came."
+    )
+
+
+def write_preset(folder: pathlib.Path, contents: dict[str, bytes]) -> None:
+    """Write the files of a preset: all of them appear at once.
+
+    Args:
+        folder: The preset's folder; one that is there is replaced.
+        contents: Bytes by file name.
+
+    Raises:
+        OSError: It cannot be written; what was there is there.
+    """
+    num_bytes = sum(map(len, contents.values()))
+    with full_disk(folder, num_bytes), temporary_sibling(folder.parent) as temporary:
+        for name, content in contents.items():
+            write_bytes(temporary / name, content)
+        replace_folder(temporary, folder)
+
+
+def check_metadata(path: str, content: bytes) -> dict:
     """Check `metadata.json` by itself, and return it.
 
     Args:
@@ -199,31 +279,7 @@ def _check_format(path, metadata):
         )
 
 
-def _read_file(path, expected):
-    """The content of a file; more than is expected of it is not read."""
-    if not path.is_file():
-        there = sorted(x.name for x in path.parent.glob("*"))[:5]
-        raise FileNotFoundError(
-            f"A preset is a folder with {METADATA}, {', '.join(FILES)}. Received: "
-            f"{str(path.parent)!r} without {path.name}, with {there or 'no files'}. "
-            "If it was a preset, get it again from where it came."
-        )
-    limit = expected.get("bytes", max_bytes(path.name))
-    with open(path, "rb") as file:
-        content = file.read(limit + 1)
-    received = fingerprint(content)
-    if len(content) > limit or any(received[k] != v for k, v in expected.items()):
-        raise ValueError(
-            f"{str(path)!r} is not what the preset says it is: damaged or changed. "
-            f"Expected: SHA-256 {expected.get('sha256')} "
-            f"({expected.get('bytes', 'any number of')} bytes). Received: SHA-256 "
-            f"{received['sha256']} ({path.stat().st_size} bytes). Get the preset "
-            "again from where it came."
-        )
-    return content
-
-
-def parse(path: pathlib.Path, content: bytes) -> dict:
+def parse(path, content: bytes) -> dict:
     """Return a JSON object.
 
     Args:

@@ -1,18 +1,22 @@
 """Where a preset comes from: the package, a folder, an https URL or Hugging Face.
 
-A download goes to a temporary folder of the cache, is hashed there, and is renamed
-when it is whole. Only the five files of a preset are ever fetched, under fixed names,
-so that nothing can be written anywhere else.
+Only the five files of a preset are ever fetched, under fixed names, so that nothing can
+be written anywhere else. They are checked in memory before they go to the cache.
+
+`registry.json` has the SHA-256 of each shipped preset, which pins all of its files:
+they are trusted only if they match. `python -m keras_contrastive.zoo register` writes
+it.
 """
 
 import difflib
 import functools
 import hashlib
-import http.client
+import io
+import json
 import os
 import pathlib
 import re
-import shutil
+import threading
 import time
 import urllib.parse
 import urllib.request
@@ -20,23 +24,39 @@ import warnings
 import zipfile
 import zlib
 
-from keras_contrastive.files import recover, replace_folder, temporary_sibling
-from keras_contrastive.zoo import registry
+from keras_contrastive.files import (
+    recover,
+    scratch_folder,
+    temporary_sibling,
+    write_json,
+)
+from keras_contrastive.zoo.preset import load_encoder
 from keras_contrastive.zoo.preset_files import (
     FILES,
     MAX_WEIGHTS_BYTES,
     METADATA,
     PresetFiles,
-    check_metadata,
-    max_bytes,
+    missing,
     printable,
+    read_files,
     read_preset,
+    write_preset,
 )
 
+_HERE = pathlib.Path(__file__).parent
+REGISTRY = _HERE / "registry.json"
+PRESETS = _HERE / "presets"
 _NAMES = (METADATA, *FILES)
 _TIMEOUT = 30  # seconds without a byte
-_PATIENCE, _BYTES_PER_SECOND = 60, 20_000  # a file may take 60 s, and time for its size
+_PATIENCE, _BYTES_PER_SECOND = 60, 20_000  # a minute, and more for what has come
 _MAX_PACKING = 100  # weights hardly shrink: a .zip that does more is a bomb
+_BAD_ZIP = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    RuntimeError,  # encrypted
+    NotImplementedError,  # another compression
+)
 _HUGGING_FACE = re.compile(
     r"hf://(?!.*\.\.)(?P<repo>[\w.-]+/[\w.-]+)"
     r"(@(?P<revision>refs/\w+/[\w.-]+|[\w.-]+))?(/(?P<folder>[\w./-]+))?/?"
@@ -63,11 +83,9 @@ def read(
     """
     text = os.fspath(preset)
     is_path = isinstance(preset, os.PathLike)
-    pinned = {} if sha256 is None else {METADATA: sha256}
     if "://" in text and not is_path:
-        folder = cached(text, _fetcher(text), cache_dir, pinned)
-        return read_preset(folder, pinned)
-    shipped = registry.registered()
+        return cached(text, cache_dir, sha256)
+    shipped = registered()
     if text in shipped and not is_path:
         if os.path.isdir(text):
             warnings.warn(
@@ -75,12 +93,10 @@ def read(
                 f"for the folder write {os.path.join('.', text)!r}.",
                 stacklevel=3,
             )
-        folder, pinned = registry.PRESETS / text, {**shipped[text], **pinned}
-    elif _is_folder(text):
-        folder = pathlib.Path(text)
-    else:
+        return read_preset(PRESETS / text, sha256 or shipped[text])
+    if not _is_folder(text):
         raise ValueError(_unknown(text, shipped))
-    return read_preset(folder, pinned)
+    return read_preset(text, sha256)
 
 
 def _is_folder(text):
@@ -99,6 +115,37 @@ def _unknown(text, shipped):
     ).rstrip()
 
 
+def registered() -> dict[str, str]:
+    """Return the SHA-256 of each shipped preset by its name."""
+    return json.loads(REGISTRY.read_text())["presets"]
+
+
+def register() -> list[str]:
+    """Enter every preset of the folder `presets/` in the registry, and no other.
+
+    Each is checked and loaded before anything is written.
+
+    Returns:
+        Their names.
+
+    Raises:
+        ValueError: A preset that is damaged or named differently from its folder.
+    """
+    entries = {}
+    for folder in sorted(x for x in PRESETS.glob("*") if x.is_dir()):
+        files = read_preset(folder)
+        name = files.json(METADATA)["name"]
+        if name != folder.name:
+            raise ValueError(
+                "A shipped preset must have the name of its folder. "
+                f"Received: name={name!r} in {str(folder)!r}"
+            )
+        load_encoder(files)
+        entries[name] = files.sha256
+    write_json(REGISTRY, {"presets": entries})
+    return [*entries]
+
+
 def cache_folder(cache_dir: str | os.PathLike | None = None) -> pathlib.Path:
     """Return the folder where downloaded presets are kept.
 
@@ -115,116 +162,78 @@ def cache_folder(cache_dir: str | os.PathLike | None = None) -> pathlib.Path:
     return pathlib.Path(folder or f"{home}/keras_contrastive").expanduser().absolute()
 
 
-def cached(source: str, fetch, cache_dir=None, hashes: dict | None = None):
-    """Return the folder of a downloaded preset, which is fetched if it is not there.
+def cached(source: str, cache_dir=None, sha256: str | None = None) -> PresetFiles:
+    """Return the files of a downloaded preset, which is fetched if it is not there.
 
     One in the cache is checked like a new one, and fetched again if it is damaged. Two
     processes may fetch the same one at a time.
 
     Args:
         source: Where it comes from; the name of its folder is made of this.
-        fetch: A function that writes the files of the preset into a folder.
         cache_dir: As in `cache_folder`.
-        hashes: As in `read_preset`.
+        sha256: As in `kc.from_preset`.
 
     Returns:
-        The folder.
+        The files, which are in the cache.
 
     Raises:
-        OSError: What `fetch` raises; a file is missing.
-        ValueError: A file is not what it should be. The cache is as it was.
+        OSError: The download failed, or the cache cannot be written.
+        ValueError: No address, or a file is not what it should be. The cache is as it
+            was.
     """
+    reader = _reader_of(source)
     cache = cache_folder(cache_dir)
     readable = re.sub(r"[^A-Za-z0-9]+", "_", source.split("?")[0])[-40:].strip("_")
     digest = hashlib.sha256(source.encode()).hexdigest()[:16]
     target = cache / f"{readable}-{digest}"
-    problem = _problem(target, hashes)
-    if problem is None:
-        return target
-    damage = ""
-    if target.is_dir():
-        damage = f" It was fetched again, for the one in the cache failed: {problem}"
-    with temporary_sibling(cache) as temporary:
-        try:
-            fetch(temporary)
-            read_preset(temporary, hashes)
-            _move_to_cache(temporary, target, hashes)
-        except (ValueError, OSError) as error:
-            kinds = FileNotFoundError, OSError, ValueError
-            kind = next(kind for kind in kinds if isinstance(error, kind))
-            # The temporary folder goes away; its files came from the source.
-            reason = str(error).replace(str(temporary), source)
-            raise kind(f"{reason}{damage}") from error
-    return target
-
-
-def _move_to_cache(temporary, target, hashes):
-    """Rename, unless another process has been faster."""
-    if _problem(target, hashes) is None:
-        return
     try:
-        replace_folder(temporary, target)
-    except OSError:
-        if _problem(target, hashes) is not None:
-            raise
-
-
-def _problem(folder, hashes):
-    """What `read_preset` raises, or None."""
-    try:
-        read_preset(folder, hashes)
+        return read_preset(target, sha256)
     except (ValueError, OSError) as error:
-        return error
-    return None
+        problem = error
+    with temporary_sibling(cache):  # it can be written: known before the download
+        try:
+            contents = read_files(source, reader(), sha256).contents
+            write_preset(target, contents)
+        except (ValueError, OSError) as error:
+            if target.is_dir():
+                note = "It was fetched again, for the one in the cache failed"
+                error.add_note(f"{note}: {problem}")
+            raise
+    return PresetFiles(target, contents)
 
 
-def _fetcher(source):
-    """A function that downloads `source` into a folder."""
+def _reader_of(source):
+    """A function that gives a `read` for `read_files`."""
     match = _HUGGING_FACE.fullmatch(source)
     if match:
-        return functools.partial(_fetch_hugging_face, **match.groupdict())
+        return functools.partial(_hugging_face_reader, **match.groupdict())
     if not source.startswith("https://"):
         raise ValueError(
             "Presets are downloaded from https:// URLs, or hf://owner/name, with "
             f"@revision and /folder if wanted. Received: {source!r}"
         )
-    return functools.partial(fetch_url, source)
+    return functools.partial(url_reader, source)
 
 
-def fetch_url(url: str, folder: pathlib.Path) -> None:
-    """Download a preset: a folder of its files, or a `.zip` of them.
-
-    Nothing is larger than `metadata.json`, which is read first, lists it; that and a
-    `.zip` are not larger than any preset.
+def url_reader(url: str):
+    """Return a `read` for `read_files`: of a folder of a preset's files, or a `.zip`.
 
     Args:
         url: Of the folder or the archive. A query (`?token=...`) is kept.
-        folder: Where to write.
 
     Raises:
-        OSError: The download failed, or took too long.
-        ValueError: More bytes than the preset has, or an archive with anything but
-            the files of a preset.
+        OSError, ValueError: The archive cannot be downloaded, or is none of a preset.
     """
     parts = urllib.parse.urlsplit(url)
     if parts.path.endswith(".zip"):
-        _download(url, folder / "preset.zip", MAX_WEIGHTS_BYTES)
-        unpack(folder / "preset.zip", folder)
-        (folder / "preset.zip").unlink()
-        return
-    for name in _NAMES:
+        archive = io.BytesIO(_download(url, MAX_WEIGHTS_BYTES))
+        return archive_reader(archive, url)
+
+    def read(name, limit):
         path = f"{parts.path.rstrip('/')}/{name}"
-        limit = _max_bytes(folder, name)
-        _download(parts._replace(path=path).geturl(), folder / name, limit)
+        return _download(parts._replace(path=path).geturl(), limit)
 
-
-def _max_bytes(folder, name):
-    """How large a file is at most, by `metadata.json` if that is there already."""
-    path = folder / METADATA
-    if name == METADATA or not path.exists():
-        return max_bytes(name)
-    about = check_metadata(path, path.read_bytes())["files"][name]
-    return about.get("bytes", max_bytes(name))
+    return read
 
 
 class _SecureRedirects(urllib.request.HTTPRedirectHandler):
@@ -236,123 +245,154 @@ class _SecureRedirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(request, file, code, message, headers, url)
 
 
-def _download(url, path, limit):
-    """Write what is at `url` to a file, `limit` bytes at most.
+def _download(url, limit):
+    """Return what is at `url`, `limit` bytes at most.
 
     Not by `keras.utils.get_file`: it waits for ever, takes any number of bytes and
-    follows https:// to http://, and none of that can be set.
+    follows https:// to http://, and none of that can be set. A thread receives, which
+    is left alone when it is slow: a server can hold it up before the first byte.
     """
-    end = time.monotonic() + _PATIENCE + limit / _BYTES_PER_SECOND
-    opener = urllib.request.build_opener(_SecureRedirects)
-    received = 0
-    try:
-        with opener.open(url, timeout=_TIMEOUT) as answer, open(path, "wb") as file:
-            length = int(answer.headers.get("Content-Length") or 0)
-            while received <= limit and length <= limit:
-                content = answer.read1(2**16)
-                if not content:
-                    break
-                received += len(content)
-                file.write(content)
-                if time.monotonic() > end:
-                    raise OSError(f"{received:,} bytes came, too slowly")
-        if received < length <= limit:
-            raise OSError(f"it ended after {received:,} of {length:,} bytes")
-    except (OSError, http.client.HTTPException, ValueError) as error:
+    received, failures, given_up = bytearray(), [], threading.Event()
+    length = 0
+
+    def receive():
+        nonlocal length
+        try:
+            opener = urllib.request.build_opener(_SecureRedirects)
+            with opener.open(url, timeout=_TIMEOUT) as answer:
+                length = int(answer.headers.get("Content-Length") or 0)
+                while max(len(received), length) <= limit and not given_up.is_set():
+                    content = answer.read1(2**16)
+                    if not content:
+                        break
+                    received.extend(content)
+        except Exception as error:  # an OSError or what http.client raises
+            failures.append(printable(error))
+
+    thread = threading.Thread(target=receive, daemon=True)
+    thread.start()
+    start = time.monotonic()
+    while thread.is_alive():
+        end = start + _PATIENCE + len(received) / _BYTES_PER_SECOND
+        thread.join(max(0, end - time.monotonic()))
+        if thread.is_alive() and time.monotonic() > end:
+            given_up.set()
+            failures.append(f"{len(received):,} bytes came, too slowly")
+            break
+    if not failures and len(received) < length <= limit:
+        failures.append(f"it ended after {len(received):,} of {length:,} bytes")
+    if failures:
         raise OSError(
-            f"{url!r} could not be downloaded: {printable(error)}. Nothing of it was "
-            "kept. Check the address and the network, then call again."
-        ) from error
-    if max(received, length) > limit:
+            f"{url!r} could not be downloaded: {failures[0]}. Nothing of it was kept. "
+            "Check the address and the network, then call again."
+        )
+    if max(len(received), length) > limit:
         raise ValueError(
             f"{url!r} must have {limit:,} bytes at most, to be that file of a preset. "
-            f"Received: {'more' if received > length else f'{length:,}'}. Nothing of "
-            "it was kept."
+            f"Received: {'more' if len(received) > length else f'{length:,}'}. Nothing "
+            "of it was kept."
         )
+    return bytes(received)
 
 
-def unpack(archive: pathlib.Path, folder: pathlib.Path) -> None:
-    """Unpack the files of a preset, at the top of a `.zip` or in one folder of it.
+def archive_reader(archive, source):
+    """Return a `read` for `read_files`, of a `.zip` with a preset's files alone.
+
+    They are at its top or in one folder. No file unpacks to more than is asked for,
+    and all together to 100 times the size of the archive at most.
 
     Args:
-        archive: The file.
-        folder: Where to write.
+        archive: The file, open.
+        source: Where it comes from, for the messages.
 
     Raises:
         ValueError: It is no such archive; it holds anything else, a link or a path
-            that leads out of it; it unpacks to more than `metadata.json` lists, or to
-            100 times its size.
+            that leads out of it.
     """
     expected = f"A preset's archive must be a .zip with {', '.join(_NAMES)} alone."
+    entries = {}
     try:
-        with zipfile.ZipFile(archive) as source:
-            entries = {}
-            for entry in source.infolist():
-                if entry.is_dir():
-                    continue
-                *parents, name = entry.filename.split("/")
-                is_link = (entry.external_attr >> 16) & 0o170000 == 0o120000
-                leads_out = len(parents) > 1 or parents in ([".."], [""])
-                if name not in _NAMES or name in entries or is_link or leads_out:
-                    raise ValueError(f"{expected} Received: {entry.filename!r} in it.")
-                entries[name] = entry
-            packed_bytes = sum(x.compress_size for x in entries.values())
-            left = max(2**20, _MAX_PACKING * packed_bytes)
-            for name in sorted(entries, key=_NAMES.index):  # metadata.json first
-                limit = min(left, _max_bytes(folder, name))
-                with source.open(entries[name]) as packed:
-                    left -= _copy(packed, folder / name, limit)
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        RuntimeError,  # encrypted
-        NotImplementedError,  # another compression
-    ) as error:
+        unpacked = zipfile.ZipFile(archive)
+    except _BAD_ZIP as error:
         raise ValueError(
             f"{expected} Received: one that cannot be unpacked ({printable(error)})."
         ) from error
+    for entry in unpacked.infolist():
+        if entry.is_dir():
+            continue
+        *parents, name = entry.filename.split("/")
+        is_link = (entry.external_attr >> 16) & 0o170000 == 0o120000
+        leads_out = len(parents) > 1 or parents in ([".."], [""])
+        if name not in _NAMES or name in entries or is_link or leads_out:
+            raise ValueError(f"{expected} Received: {entry.filename!r} in it.")
+        entries[name] = entry
+    left = max(2**20, _MAX_PACKING * sum(x.compress_size for x in entries.values()))
+
+    def read(name, limit):
+        nonlocal left
+        if name not in entries:
+            raise missing(source, name, sorted(entries))
+        limit = min(limit, left)
+        try:
+            with unpacked.open(entries[name]) as packed:
+                content = packed.read(limit + 1)  # as they come, not as promised
+        except _BAD_ZIP as error:
+            raise ValueError(
+                f"{expected} Received: one that cannot be unpacked "
+                f"({printable(error)})."
+            ) from error
+        left -= len(content)
+        if len(content) > limit:
+            raise ValueError(
+                f"{name} in a preset's archive must unpack to {limit:,} bytes at most, "
+                "by metadata.json and by the size of the archive. Received: more."
+            )
+        return content
+
+    return read
 
 
-def _copy(source, path, limit):
-    """Copy to a file and return the number of bytes, as they come, not as promised."""
-    size = 0
-    with open(path, "wb") as file:
-        while content := source.read(2**16):
-            size += len(content)
-            if size > limit:
-                raise ValueError(
-                    f"{path.name} in a preset's archive must unpack to {limit:,} bytes "
-                    "at most, by metadata.json and by the size of the archive. "
-                    "Received: more."
-                )
-            file.write(content)
-    return size
-
-
-def _fetch_hugging_face(target, repo, revision, folder):
-    """Download from a repository of Hugging Face, with its own client if installed.
+def _hugging_face_reader(repo, revision, folder):
+    """A `read` for `read_files`, of a repository of Hugging Face, by its own client.
 
     The client knows the user's token, for private repositories.
     """
-    revision = revision or "main"
     try:
         import huggingface_hub as client
-    except ImportError:
-        path = f"{repo}/resolve/{urllib.parse.quote(revision, '')}/{folder or ''}"
-        return fetch_url(f"https://huggingface.co/{path}", target)
-    for name in _NAMES:
-        where = {"subfolder": folder, "revision": revision}
-        limit = _max_bytes(target, name)
-        try:
-            address = client.hf_hub_url(repo, name, **where)
-            size = client.get_hf_file_metadata(address, timeout=_TIMEOUT).size
-            if size is None or size > limit:
-                raise ValueError(f"it has {size} bytes, and may have {limit:,}")
-            file = client.hf_hub_download(repo, name, **where)
-        except Exception as error:  # the client's own kinds
-            raise OSError(
-                f"{name} of hf://{repo} ({revision}) could not be downloaded: "
-                f"{printable(error)}. Nothing of it was kept."
-            ) from error
-        shutil.copyfile(file, target / name)
+    except ImportError as error:
+        raise ImportError(
+            "Presets of Hugging Face (hf://) are downloaded by huggingface_hub, which "
+            'is missing: pip install "keras-contrastive[huggingface]". Received: '
+            f"hf://{repo}"
+        ) from error
+
+    def failed(name, error):
+        return OSError(
+            f"{name} of hf://{repo} ({revision or 'main'}) could not be downloaded: "
+            f"{printable(error)}. Nothing of it was kept."
+        )
+
+    try:  # one commit and its sizes, whoever pushes meanwhile
+        about = client.HfApi().model_info(
+            repo, revision=revision, files_metadata=True, timeout=_TIMEOUT
+        )
+    except Exception as error:  # the client's own kinds
+        raise failed("The list of files", error) from error
+    sizes = {x.rfilename: x.size for x in about.siblings}
+
+    def read(name, limit):
+        path = f"{folder.rstrip('/')}/{name}" if folder else name
+        if path not in sizes:
+            raise missing(f"hf://{repo}", path, sorted(sizes))
+        if sizes[path] is None or sizes[path] > limit:
+            raise failed(name, f"it has {sizes[path]} bytes, and may have {limit}")
+        with scratch_folder(limit) as scratch:
+            try:
+                client.snapshot_download(
+                    repo, revision=about.sha, allow_patterns=[path], local_dir=scratch
+                )
+                return (scratch / path).read_bytes()
+            except Exception as error:
+                raise failed(name, error) from error
+
+    return read

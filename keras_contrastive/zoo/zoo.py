@@ -4,11 +4,11 @@ import os
 
 import keras
 
-from keras_contrastive.zoo import registry, sources
+from keras_contrastive.zoo import sources
 from keras_contrastive.zoo.card import table as table_of
 from keras_contrastive.zoo.input_shape import with_input_shape
 from keras_contrastive.zoo.preset import load_encoder
-from keras_contrastive.zoo.preset_files import METADATA, METRICS, fingerprint
+from keras_contrastive.zoo.preset_files import METADATA, METRICS
 
 
 def list_presets() -> list[str]:
@@ -23,7 +23,7 @@ def list_presets() -> list[str]:
     >>> "byol_resnet10_fashion_mnist" in kc.list_presets()
     True
     """
-    return sorted(registry.registered())
+    return sorted(sources.registered())
 
 
 def from_preset(
@@ -67,6 +67,7 @@ def from_preset(
             `input_shape` that the network does not allow.
         FileNotFoundError: A file of the preset is missing.
         OSError: A download failed.
+        ImportError: huggingface_hub is missing, for `hf://`.
 
     Example:
     >>> path = kc.save_to_preset(kc.encoders.resnet(depth=10, width=4), "runs/birds")
@@ -109,7 +110,7 @@ def describe(
         **files.json(METADATA),
         "metrics": files.json(METRICS),
         "folder": str(files.folder),
-        "sha256": fingerprint(files.contents[METADATA])["sha256"],
+        "sha256": files.sha256,
     }
 
 

@@ -66,9 +66,9 @@ def preset(saved, tmp_path):
 @pytest.fixture
 def shipped(saved, tmp_path, monkeypatch):
     """The saved preset as one that ships with the package: its folder."""
-    registry = kc.zoo.zoo.registry
-    monkeypatch.setattr(registry, "PRESETS", tmp_path / "presets")
-    monkeypatch.setattr(registry, "REGISTRY", tmp_path / "registry.json")
+    sources = kc.zoo.sources
+    monkeypatch.setattr(sources, "PRESETS", tmp_path / "presets")
+    monkeypatch.setattr(sources, "REGISTRY", tmp_path / "registry.json")
     folder = shutil.copytree(saved, tmp_path / "presets" / saved.name)
-    registry.register()
+    sources.register()
     return folder

@@ -61,6 +61,31 @@ def test_a_refused_layer_is_refused_by_both_sides(preset, tmp_path):
         kc.from_preset(preset)
 
 
+def test_a_configuration_of_more_weights_than_the_file_has(preset, tmp_path):
+    """2 kB of JSON may stand for 40 GB of memory."""
+
+    def grow(config):
+        dense = keras.layers.Dense(100_000)
+        model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten()])
+        functional = encoder_config.to_config(
+            keras.Model(model.inputs, keras.layers.Dense(4)(model.outputs[0]))
+        )
+        layers = functional["config"]["layers"]
+        layers[-1]["config"]["units"] = dense.units**2
+        config.clear()
+        config.update(functional)
+
+    rewrite(preset, "config.json", grow)
+    with pytest.raises(ValueError, match="more numbers than the [0-9,]+ that the file"):
+        kc.from_preset(preset)
+
+
+def test_names_that_could_steer_the_terminal(preset):
+    rewrite(preset, "config.json", lambda x: x["config"].update(name="\x1b]0;owned"))
+    with pytest.raises(ValueError, match="printable.*Received: .*x1b]0;owned'"):
+        kc.from_preset(preset)
+
+
 def test_a_configuration_and_weights_that_do_not_fit(preset, tmp_path):
     rewrite(preset, "config.json", lambda x: x["config"].update(output_layers=3))
     with pytest.raises(ValueError, match="cannot be built.*another version of Keras"):

@@ -6,7 +6,7 @@ import pytest
 from damage import rewrite
 
 import keras_contrastive as kc
-from keras_contrastive.zoo import readme, registry
+from keras_contrastive.zoo import card, sources
 from keras_contrastive.zoo.preset_files import METADATA, fingerprint
 
 README = pathlib.Path(__file__).parents[2] / "README.md"
@@ -33,9 +33,9 @@ def test_commands(shipped, run, tmp_path):
     about = "| `simclr_tiny` | 28x28x1 | 0.02 M | fashion_mnist |"
     assert f"{about} 80.0 | 90.0 | - | 75.0 | - | - |" in out
     page = tmp_path / "README.md"
-    page.write_text(f"a\n{readme.BEGIN}\nold\n{readme.END}\nb\n")
+    page.write_text(f"a\n{card.BEGIN}\nold\n{card.END}\nb\n")
     assert run("table", write=str(page)) == (0, "", "")
-    assert page.read_text() == f"a\n{readme.BEGIN}\n\n{out}\n{readme.END}\nb\n"
+    assert page.read_text() == f"a\n{card.BEGIN}\n\n{out}\n{card.END}\nb\n"
     status, out, _ = run("verify", data_dir=str(tmp_path))
     assert status == 0 and "passed" in out
     (shipped / "README.md").write_text("changed")
@@ -75,22 +75,22 @@ def test_errors_are_sentences(run):
 
 
 def test_a_readme_needs_both_markers():
-    for text in ("", readme.BEGIN, readme.END + readme.BEGIN):
+    for text in ("", card.BEGIN, card.END + card.BEGIN):
         with pytest.raises(ValueError, match="must have the lines"):
-            readme.with_table(text, "table")
+            card.with_table(text, "table")
 
 
 def test_readme_shows_the_table():
     text = README.read_text(encoding="utf-8")
-    if not kc.list_presets() and readme.BEGIN not in text:
+    if not kc.list_presets() and card.BEGIN not in text:
         return  # nothing to show yet
-    assert readme.with_table(text, kc.zoo.table()) == text, (
+    assert card.with_table(text, kc.zoo.table()) == text, (
         "python -m keras_contrastive.zoo table --write=README.md"
     )
 
 
 def test_what_ships_is_registered_and_small():
-    folders = {x.name for x in registry.PRESETS.glob("*") if x.is_dir()}
+    folders = {x.name for x in sources.PRESETS.glob("*") if x.is_dir()}
     assert folders == set(kc.list_presets())
     if folders:
         package_data = (README.parent / "setup.cfg").read_text()
@@ -102,5 +102,5 @@ def test_what_ships_is_registered_and_small():
         for key in ("method", "data", "epochs", "seed", "command", "commit", "licence"):
             assert about[key] is not None, (name, key)
         assert {"sample"} < set(about["metrics"]), name
-        size += sum(x.stat().st_size for x in (registry.PRESETS / name).iterdir())
+        size += sum(x.stat().st_size for x in (sources.PRESETS / name).iterdir())
     assert size <= 45e6

@@ -1,3 +1,4 @@
+import importlib
 import json
 import types
 
@@ -7,6 +8,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 import keras_contrastive as kc
+from keras_contrastive.zoo import encoder_config
 
 
 class FakeBuilder:
@@ -156,6 +158,22 @@ def test_verify_measures_what_can_be_measured(saved, tmp_path):
     text = str(report)
     assert "simclr_tiny" in text and "passed" in text and "skipped" in text
     assert json.loads(report.to_json())["passed"] is True
+
+
+def test_verify_measures_one_version(preset, monkeypatch):
+    """A preset that is whole is not "damaged" because someone adds numbers to it."""
+    from_config = encoder_config.from_config
+
+    def add_meanwhile(*arguments):
+        kc.zoo.add_metrics(preset, {"birds": {"knn": 0.5}})
+        return from_config(*arguments)
+
+    monkeypatch.setattr(encoder_config, "from_config", add_meanwhile)
+    numbers = kc.zoo.describe(preset)["metrics"]["sample"]
+    module = importlib.import_module("keras_contrastive.zoo.verify")
+    monkeypatch.setattr(module, "measure", lambda *_: numbers)
+    report = kc.zoo.verify(preset, datasets=["sample"])
+    assert len(report.rows) == 2 and "birds" in kc.zoo.describe(preset)["metrics"]
 
 
 def test_verify_finds_a_difference(encoder, saved, tmp_path, tfds_has):

@@ -14,7 +14,7 @@ from damage import flip_byte, rewrite
 
 import keras_contrastive as kc
 from keras_contrastive import files
-from keras_contrastive.zoo import preset_files, preset_weights
+from keras_contrastive.zoo import encoder_config, preset_files
 from keras_contrastive.zoo.preset_files import FILES, METADATA, fingerprint
 
 
@@ -174,7 +174,7 @@ def test_what_cannot_be_saved(encoder, saved, tmp_path):
     with pytest.raises(ValueError, match="up to 65504. Received: weights up to 1e"):
         save(large, weights_dtype="float16")
     large.get_layer("stem_conv").set_weights([np.full((3, 3, 1, 4), np.nan)])
-    with pytest.raises(ValueError, match="NaN or Inf in '.*stem_conv/kernel' and 0"):
+    with pytest.raises(ValueError, match="NaN or infinity in '.*stem_conv/kernel'"):
         save(large)
     (tmp_path / METADATA).write_text('{"format": "of something else"}')
     with pytest.raises(FileExistsError, match="which exists"):
@@ -239,11 +239,11 @@ def test_what_cannot_be_renamed_leaves_what_was_there(preset, monkeypatch):
 def test_a_preset_that_is_replaced_while_it_is_read(preset, monkeypatch):
     read_file = preset_files._read_file
 
-    def replaced_meanwhile(path, expected):
-        if path.name == "config.json":
+    def replaced_meanwhile(folder, name, limit):
+        if name == "config.json":
             monkeypatch.setattr(preset_files, "_read_file", read_file)
             kc.zoo.add_metrics(preset, {"birds": {"knn": 0.5}})
-        return read_file(path, expected)
+        return read_file(folder, name, limit)
 
     monkeypatch.setattr(preset_files, "_read_file", replaced_meanwhile)
     assert kc.zoo.describe(preset)["metrics"]["birds"] == {"knn": 0.5}
@@ -264,13 +264,13 @@ def test_numbers_of_several_writers_are_all_kept(preset):
 def test_a_preset_that_another_process_wrote_meanwhile(
     encoder, saved, tmp_path, monkeypatch
 ):
-    to_bytes = preset_weights.to_bytes
+    to_bytes = encoder_config.weights_to_bytes
 
     def slow(*arguments):
         shutil.copytree(saved, tmp_path / "new")
         return to_bytes(*arguments)
 
-    monkeypatch.setattr(preset_weights, "to_bytes", slow)
+    monkeypatch.setattr(encoder_config, "weights_to_bytes", slow)
     with pytest.raises(FileExistsError, match="which exists"):
         kc.save_to_preset(encoder, tmp_path / "new")
     assert kc.zoo.describe(tmp_path / "new") | {"folder": 0} == kc.zoo.describe(
@@ -281,8 +281,12 @@ def test_a_preset_that_another_process_wrote_meanwhile(
 def test_a_kill_between_two_renames_loses_no_preset(preset):
     """As where folders cannot be exchanged."""
     before = kc.zoo.describe(preset)
-    preset.rename(files._aside(preset))
-    assert kc.zoo.describe(preset) == before
+    (preset.parent / "links").mkdir()
+    link = preset.parent / "links" / "latest"
+    link.symlink_to(preset)
+    for path in (preset, link, str(link)):
+        preset.rename(files._aside(preset))
+        assert kc.zoo.describe(path) | {"folder": str(preset)} == before
 
 
 def test_a_full_disk_keeps_the_preset(encoder, preset, monkeypatch):
@@ -369,7 +373,7 @@ def test_weights_that_are_not_finite_are_not_loaded(preset):
 def test_files_larger_than_listed_are_not_read(preset):
     with open(preset / "model.weights.h5", "r+b") as file:
         file.truncate(2**40)  # sparse: it takes no space
-    with pytest.raises(ValueError, match=f"damaged or changed.*{2**40} bytes"):
+    with pytest.raises(ValueError, match="damaged or changed.*: more than "):
         kc.from_preset(preset)
     rewrite(preset, METADATA, lambda x: x["files"]["README.md"].update(bytes=2**25))
     with pytest.raises(ValueError, match="README.md of a preset has 16,777,216 bytes"):

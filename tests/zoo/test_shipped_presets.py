@@ -11,7 +11,7 @@ from damage import flip_byte
 
 import keras_contrastive as kc
 from keras_contrastive.evaluation import extract_features
-from keras_contrastive.zoo import measure, registry
+from keras_contrastive.zoo import measure, sources
 
 PACKAGE = pathlib.Path(kc.__file__).parent
 ORIGIN = (
@@ -97,9 +97,9 @@ def test_the_numbers_that_readme_shows_are_recorded(name):
 
 def test_every_method_ships_for_every_data_set_and_all_are_small_together():
     expected = {f"{method}_resnet10_{data}" for method in METHODS for data in LIMITS}
-    folders = {x.name for x in registry.PRESETS.iterdir()}
+    folders = {x.name for x in sources.PRESETS.iterdir()}
     assert {*kc.list_presets()} == folders == expected
-    assert folder_size(registry.PRESETS) <= 45e6
+    assert folder_size(sources.PRESETS) <= 45e6
 
 
 def test_a_preset_loads_in_a_fresh_process_without_network(tmp_path):
@@ -123,7 +123,7 @@ def test_a_preset_loads_in_a_fresh_process_without_network(tmp_path):
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])
 def test_a_damaged_shipped_preset_is_refused(damage, tmp_path, monkeypatch):
     name = kc.list_presets()[0]
-    folder = shutil.copytree(registry.PRESETS / name, tmp_path / name)
+    folder = shutil.copytree(sources.PRESETS / name, tmp_path / name)
     weights = folder / "model.weights.h5"
     if damage == "remove":
         weights.unlink()
@@ -131,7 +131,7 @@ def test_a_damaged_shipped_preset_is_refused(damage, tmp_path, monkeypatch):
         flip_byte(weights)
     else:
         weights.write_bytes(weights.read_bytes()[:-1])
-    monkeypatch.setattr(registry, "PRESETS", tmp_path)
+    monkeypatch.setattr(sources, "PRESETS", tmp_path)
     expected = FileNotFoundError if damage == "remove" else ValueError
     with pytest.raises(expected, match="model.weights.h5"):
         kc.from_preset(name)

@@ -1,12 +1,15 @@
 import contextlib
 import functools
 import http.server
+import inspect
 import io
 import pathlib
 import shutil
+import socket
 import sys
 import threading
 import time
+import tracemalloc
 import types
 import urllib.request
 import zipfile
@@ -15,7 +18,7 @@ import pytest
 from damage import rewrite
 
 import keras_contrastive as kc
-from keras_contrastive.zoo import registry, sources
+from keras_contrastive.zoo import preset_files, sources
 from keras_contrastive.zoo.preset_files import FILES, METADATA, fingerprint
 
 
@@ -30,12 +33,12 @@ def test_an_unknown_name_names_near_ones(shipped):
 
 def test_a_shipped_preset_must_match_the_registry(shipped, encoder):
     assert kc.from_preset("simclr_tiny").count_params() == encoder.count_params()
-    recorded = registry.registered()["simclr_tiny"]
-    assert set(recorded) == {METADATA, *FILES}
+    recorded = sources.registered()["simclr_tiny"]
+    assert recorded == kc.zoo.describe(shipped)["sha256"]
     # Its own hashes are right, so that only the registry can tell.
     rewrite(shipped, "metrics.json", lambda x: x.clear())
     kc.from_preset(shipped)
-    with pytest.raises(ValueError, match=recorded[METADATA]):
+    with pytest.raises(ValueError, match=recorded):
         kc.from_preset("simclr_tiny")
 
 
@@ -53,11 +56,11 @@ def test_a_path_is_a_folder_and_a_name_is_shipped(shipped, tmp_path, monkeypatch
 
 
 def test_register_refuses_what_cannot_ship(shipped):
-    before = registry.registered()
+    before = sources.registered()
     shipped.rename(shipped.with_name("renamed"))
     with pytest.raises(ValueError, match="name='simclr_tiny' in .*renamed"):
-        registry.register()
-    assert registry.registered() == before
+        sources.register()
+    assert sources.registered() == before
 
 
 @pytest.mark.parametrize(
@@ -128,10 +131,22 @@ def served(saved):
     server.server_close()
 
 
-def download(url, cache, hashes=None):
+@pytest.fixture(autouse=True)
+def _http_is_https(monkeypatch):
+    """Let the servers here do for https://."""
+    readers = sources._reader_of
+
+    def reader_of(source):
+        if source.startswith("http://127."):
+            return functools.partial(sources.url_reader, source)
+        return readers(source)
+
+    monkeypatch.setattr(sources, "_reader_of", reader_of)
+
+
+def download(url, cache, sha256=None):
     """What `from_preset` does with an https address."""
-    fetch = functools.partial(sources.fetch_url, url)
-    return sources.cached(url, fetch, cache, hashes)
+    return sources.cached(url, cache, sha256).folder
 
 
 def test_a_download_is_kept_and_repaired(served, saved, tmp_path):
@@ -160,7 +175,7 @@ def test_a_download_that_stops_half_way(served, tmp_path, says_length, error):
     with pytest.raises(error, match=messages[error]) as raised:
         download(url, tmp_path / "cache")
     assert f"'{url}/model.weights.h5'" in str(raised.value)
-    assert ".export" not in str(raised.value)  # what does not exist any more
+    assert ".keras_contrastive" not in str(raised.value)  # what is gone already
     assert list((tmp_path / "cache").glob("**/*")) == []
     handler.cut = None
     assert download(url, tmp_path / "cache").is_dir()
@@ -171,36 +186,30 @@ def test_a_damaged_copy_that_cannot_be_fetched_again(served, tmp_path):
     folder = download(url, tmp_path)
     (folder / "config.json").write_text("{}")
     handler.cut = "metadata.json"
-    with pytest.raises(OSError, match="not be downloaded.*one in the cache.*config"):
+    with pytest.raises(OSError, match="(?s)not be downloaded.*in the cache.*config"):
         download(url, tmp_path)
 
 
 def test_another_process_is_faster(saved, tmp_path, monkeypatch):
-    other = []
+    """Both get the preset, and it is in the cache once."""
+    found = []
 
-    def fetch(folder):
-        shutil.copytree(saved, folder, dirs_exist_ok=True)
-        if not other:
-            other.append(None)
-            other.append(sources.cached("https://a.b/c", fetch, tmp_path))
-            other.append((other[1] / METADATA).stat().st_ino)
+    def reader():
+        if not found:
+            found.append(None)
+            found.append(sources.cached("https://a.b/c", tmp_path))
+        return lambda name, limit: (saved / name).read_bytes()
 
-    folder = sources.cached("https://a.b/c", fetch, tmp_path)
-    # The other's files stay: it may be reading them.
-    assert other == [None, folder, (folder / METADATA).stat().st_ino]
-    assert list(tmp_path.iterdir()) == [folder]
-
-    def rename(temporary, target):  # between the look at the cache and the move
-        shutil.copytree(saved, target)
-        raise OSError("Directory not empty")
-
-    monkeypatch.setattr(sources, "replace_folder", rename)
-    assert sources.cached("https://a.b/d", fetch, tmp_path).is_dir()
+    monkeypatch.setattr(sources, "_reader_of", lambda source: reader)
+    found.append(sources.cached("https://a.b/c", tmp_path))
+    assert found[1] == found[2]
+    assert list(tmp_path.iterdir()) == [found[1].folder]
+    assert preset_files.read_preset(found[1].folder) == found[1]
 
 
 def test_a_cache_that_cannot_be_written(saved):
     with pytest.raises(OSError, match="folder that can be written.*'/proc/cache'"):
-        sources.cached("https://a.b/c", None, "/proc/cache")
+        sources.cached("https://a.b/c", "/proc/cache")
 
 
 def test_an_address_without_a_preset(served, tmp_path):
@@ -211,23 +220,24 @@ def test_an_address_without_a_preset(served, tmp_path):
 
 def test_a_pinned_hash(saved, served, tmp_path):
     pin = kc.zoo.describe(saved)["sha256"]
-    folder = download(served[0], tmp_path, {METADATA: pin})
+    folder = download(served[0], tmp_path, pin)
     with pytest.raises(ValueError, match=f"Expected: SHA-256 {'0' * 64}"):
-        download(served[0], tmp_path, {METADATA: "0" * 64})
+        download(served[0], tmp_path, "0" * 64)
     assert list(tmp_path.iterdir()) == [folder]  # a wrong pin costs nothing
     with pytest.raises(ValueError, match=f"Expected: SHA-256 {'0' * 64}"):
         kc.from_preset(saved, sha256="0" * 64)
 
 
 def test_https_goes_through_the_cache(saved, tmp_path, monkeypatch):
-    def get(url, path, limit):
-        assert url == f"https://a.b/c/{path.name}?token=1"
-        assert path.name == METADATA or limit == (saved / path.name).stat().st_size
-        shutil.copy(saved / path.name, path)
+    def get(url, limit):
+        name = url.removeprefix("https://a.b/c/").removesuffix("?token=1")
+        assert name == METADATA or limit == (saved / name).stat().st_size
+        return (saved / name).read_bytes()
 
     monkeypatch.setattr(sources, "_download", get)
     address = "https://a.b/c?token=1"
     assert kc.from_preset(address, cache_dir=tmp_path).name == "resnet10"
+    monkeypatch.setattr(sources, "_download", None)
     assert kc.zoo.describe(address, cache_dir=tmp_path)["name"] == "simclr_tiny"
 
 
@@ -248,6 +258,11 @@ def test_an_archive(saved, served, tmp_path):
         assert kc.from_preset(folder).name == "resnet10"
         assert not (folder / "preset.zip").exists()
     archive.unlink()
+
+
+def unpack(archive):
+    """The contents of a preset in a `.zip`."""
+    return preset_files.read_files("x", sources.archive_reader(archive, "x")).contents
 
 
 def link(name):
@@ -274,13 +289,13 @@ def test_an_archive_that_leads_out_of_the_cache(tmp_path, name):
     inside.mkdir(parents=True)
     archive = zipped(tmp_path / "x.zip", {METADATA: "{}", name: "/etc/passwd"})
     with pytest.raises(ValueError, match="must be a .zip with .* alone. Received"):
-        sources.unpack(archive, inside)
+        unpack(archive)
     assert list(inside.iterdir()) == [] and list(inside.parent.iterdir()) == [inside]
 
 
 def test_an_archive_that_is_none_or_too_large(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="one that cannot be unpacked"):
-        sources.unpack(io.BytesIO(b"PK but no zip"), tmp_path)
+        unpack(io.BytesIO(b"PK but no zip"))
     with zipfile.ZipFile(tmp_path / "y.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(METADATA, "{}" * 1000)
     content = bytearray((tmp_path / "y.zip").read_bytes())
@@ -290,7 +305,7 @@ def test_an_archive_that_is_none_or_too_large(tmp_path, monkeypatch):
         for place, value in damage.items():
             changed[place] = value
         with pytest.raises(ValueError, match="one that cannot be unpacked"):
-            sources.unpack(io.BytesIO(changed), tmp_path)
+            unpack(io.BytesIO(changed))
 
 
 def lying(archive, name, size):
@@ -310,10 +325,12 @@ def test_an_archive_that_unpacks_to_more_than_a_preset(saved, tmp_path, promised
             archive.writestr(name, content)
     if promised:
         lying(tmp_path / "x.zip", "model.weights.h5", promised)
+    tracemalloc.start()
     with pytest.raises(ValueError, match="must unpack to|cannot be unpacked"):
-        sources.unpack(tmp_path / "x.zip", tmp_path)
-    listed = (saved / "model.weights.h5").stat().st_size
-    assert (tmp_path / "model.weights.h5").stat().st_size <= listed
+        unpack(tmp_path / "x.zip")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**23
 
 
 def test_an_archive_that_shrinks_too_well(tmp_path):
@@ -321,7 +338,7 @@ def test_an_archive_that_shrinks_too_well(tmp_path):
         archive.writestr(METADATA, b" " * 2**23)
     assert (tmp_path / "x.zip").stat().st_size < 9000
     with pytest.raises(ValueError, match=r"metadata.json in .* unpack to 1,048,576 by"):
-        sources.unpack(tmp_path / "x.zip", tmp_path)
+        unpack(tmp_path / "x.zip")
 
 
 @pytest.mark.parametrize("says_length", [True, False])
@@ -362,41 +379,97 @@ def test_a_redirect_that_leaves_https(to):
     assert followed.full_url == "https://d.e/f"
 
 
+def test_a_server_that_never_ends_its_headers(tmp_path, monkeypatch):
+    """A byte now and then, so that no wait for one is too long."""
+    monkeypatch.setattr(sources, "_PATIENCE", 0.3)
+    server = socket.create_server(("127.0.0.1", 0))
+    done = threading.Event()
+
+    def serve():
+        connection, _ = server.accept()
+        connection.sendall(b"HTTP/1.0 200 OK\r\nX: ")
+        while not done.wait(0.05):
+            connection.sendall(b"x")
+        connection.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    start = time.monotonic()
+    try:
+        with pytest.raises(OSError, match="metadata.json' .* 0 bytes came, too slowly"):
+            download(f"http://127.0.0.1:{server.getsockname()[1]}/x", tmp_path)
+        assert time.monotonic() - start < 5
+    finally:
+        done.set()
+        thread.join()
+        server.close()
+
+
+def test_a_full_disk_is_no_matter_of_the_network(served, tmp_path, room_for):
+    with room_for(5000), pytest.raises(OSError, match="needs .*Free space") as error:
+        download(served[0], tmp_path)
+    assert "network" not in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_hugging_face(saved, tmp_path, monkeypatch):
     asked = []
 
-    def hf_hub_download(repo, name, subfolder, revision):
-        asked.append((repo, subfolder, revision))
+    def model_info(repo, revision, files_metadata, timeout):
         if repo == "a/gone":
             raise RuntimeError("404")
-        return saved / name
+        folder = "sub/x/" if repo == "a/b" else ""
+        return types.SimpleNamespace(
+            sha=f"commit of {revision}",
+            siblings=[
+                types.SimpleNamespace(
+                    rfilename=f"{folder}{x.name}",
+                    size=x.stat().st_size + (repo == "a/large"),
+                )
+                for x in saved.iterdir()
+                if not (repo == "a/few" and x.name == "README.md")
+            ],
+        )
 
-    def get_hf_file_metadata(url, timeout):
-        size = (saved / url.name).stat().st_size
-        return types.SimpleNamespace(size=size + (url.parts[1] == "large"))
+    def snapshot_download(repo, revision, allow_patterns, local_dir):
+        (path,) = allow_patterns
+        asked.append((repo, path, revision))
+        target = pathlib.Path(local_dir) / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(saved / target.name, target)
+        return str(local_dir)
 
     client = types.SimpleNamespace(
-        hf_hub_download=hf_hub_download,
-        hf_hub_url=lambda repo, name, **_: pathlib.PurePath(repo, name),
-        get_hf_file_metadata=get_hf_file_metadata,
+        snapshot_download=snapshot_download,
+        HfApi=lambda: types.SimpleNamespace(model_info=model_info),
     )
     monkeypatch.setitem(sys.modules, "huggingface_hub", client)
     kc.from_preset("hf://a/b@v1/sub/x", cache_dir=tmp_path)
-    assert set(asked) == {("a/b", "sub/x", "v1")}
-    kc.from_preset("hf://a/b@refs/pr/1", cache_dir=tmp_path)
-    assert asked[-1] == ("a/b", None, "refs/pr/1")
-    with pytest.raises(OSError, match="metadata.json of hf://a/gone .* 404"):
+    assert asked == [
+        ("a/b", f"sub/x/{name}", "commit of v1") for name in (METADATA, *FILES)
+    ]
+    kc.from_preset("hf://a/c@refs/pr/1", cache_dir=tmp_path)
+    assert asked[-1] == ("a/c", "README.md", "commit of refs/pr/1")
+    with pytest.raises(OSError, match=r"files of hf://a/gone \(main\) could .* 404"):
         kc.from_preset("hf://a/gone", cache_dir=tmp_path)
     with pytest.raises(OSError, match="config.json of hf://a/large .* may have"):
         kc.from_preset("hf://a/large", cache_dir=tmp_path)
+    with pytest.raises(FileNotFoundError, match="'hf://a/few' without README.md, with"):
+        kc.from_preset("hf://a/few", cache_dir=tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
 
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)  # not installed
-    urls = []
-    monkeypatch.setattr(sources, "_download", lambda url, path, limit: urls.append(url))
-    with pytest.raises(FileNotFoundError, match="without metadata.json"):
+    message = r"huggingface_hub, .* pip install \"keras-contrastive\[huggingface\]\""
+    with pytest.raises(ImportError, match=message):
         kc.from_preset("hf://a/b/sub", cache_dir=tmp_path)
-    assert urls[0] == "https://huggingface.co/a/b/resolve/main/sub/metadata.json"
-    with pytest.raises(FileNotFoundError, match="without metadata.json"):
-        kc.from_preset("hf://a/c@refs/pr/1", cache_dir=tmp_path)
-    assert "/a/c/resolve/refs%2Fpr%2F1/" in urls[5]
+    kc.from_preset("hf://a/c@refs/pr/1", cache_dir=tmp_path)  # from the cache
+
+
+def test_the_client_of_hugging_face_takes_these_arguments():
+    client = pytest.importorskip("huggingface_hub")
+    inspect.signature(client.snapshot_download).bind(
+        "a/b", revision="x", allow_patterns=["y"], local_dir="z"
+    )
+    inspect.signature(client.HfApi.model_info).bind(
+        None, "a/b", revision="x", files_metadata=True, timeout=1
+    )
