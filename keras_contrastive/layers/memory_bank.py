@@ -90,6 +90,28 @@ class MemoryBank(keras.layers.Layer):
         """
         return tf.gather(self._rows.value, tf.convert_to_tensor(ids))
 
+    def draw(self, ids, count, seed):
+        """Draw `count` examples for each of `ids`, uniformly, the own one among them.
+
+        Args:
+            ids: Integer tensor `(batch,)`. On every replica its own part of the batch.
+            count: Number of draws for each.
+            seed: Integer scalar: the same seed, the same draws, on any number of
+                replicas.
+
+        Returns:
+            Integer tensor `(batch, count)`, of the dtype of `ids`.
+        """
+        size = ops.shape(ids)[0]
+        drawn = tf.random.stateless_uniform(  # for all replicas, of which it takes one
+            (distribute.num_replicas() * size, count),
+            seed=ops.stack([0, ops.cast(seed, "int32")]),
+            maxval=self.num_examples,
+            dtype=ids.dtype,
+        )
+        start = distribute.replica_id() * size
+        return drawn[start : start + size]
+
     def update(self, ids, features, applied=True):
         """Move the rows of a batch towards its features.
 

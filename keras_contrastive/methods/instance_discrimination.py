@@ -1,11 +1,11 @@
 """Instance discrimination with a memory bank (Wu et al., 2018)."""
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 from keras_contrastive import distribute, recipes
 from keras_contrastive.checks import check_count
+from keras_contrastive.layers.first_value import FirstValue
 from keras_contrastive.layers.memory_bank import MemoryBank
 from keras_contrastive.losses.contrastive_loss import check_temperature
 from keras_contrastive.losses.nce_loss import NCELoss
@@ -28,8 +28,8 @@ class InstanceDiscrimination(ContrastiveModel):
     softmax form, of later code, it is the cross-entropy of the own entry among 1 + K.
     After the step the rows of the batch move towards the new embeddings.
 
-    A dataset yields `((view,), {"id": ids})`, ids from 0 to n - 1. `evaluate` looks the
-    examples up in the bank, so it makes sense for training examples alone.
+    A dataset yields `((view,), {"id": ids})`, ids from 0 to n - 1. `evaluate` looks
+    examples up in the bank, and so makes sense for those of training alone.
 
     Args:
         encoder: Functional `keras.Model`, images in [0, 255] to features.
@@ -42,14 +42,11 @@ class InstanceDiscrimination(ContrastiveModel):
         num_classes, augmentation: See `ContrastiveModel`.
 
     Example:
-        ids = {"id": np.arange(len(images))}
-        data = tf.data.Dataset.from_tensor_slices(((images,), ids))
-        data = data.shuffle(len(images)).batch(256, drop_remainder=True)
         policy = kc.augmentations.instance_discrimination(32)
-        model = kc.InstanceDiscrimination(
-            encoder, num_examples=len(images), augmentation=policy)
+        views = kc.data.views_from_arrays(images, augmentation=policy, with_ids=True)
+        model = kc.InstanceDiscrimination(encoder, num_examples=len(images))
         model.compile()
-        model.fit(data, epochs=100)
+        model.fit(views, epochs=100)
 
     Reference: Unsupervised Feature Learning via Non-Parametric Instance Discrimination
     (2018), https://arxiv.org/abs/1805.01978. The proximal term of section 3.3 is not
@@ -69,27 +66,15 @@ class InstanceDiscrimination(ContrastiveModel):
         temperature: float = 0.07,
         bank_momentum: float = 0.5,
         nce: bool = True,
-        num_classes: int | None = None,
         **kwargs,
     ):
-        super().__init__(encoder, projector, num_classes=num_classes, **kwargs)
+        super().__init__(encoder, projector, **kwargs)
         self.num_examples = num_examples
         self.num_negatives = check_count("num_negatives", num_negatives)
         self.temperature = check_temperature("temperature", temperature)
-        self.bank_momentum = bank_momentum
         self.nce = nce
-        self.bank = MemoryBank(
-            num_examples, self.embedding_dim, bank_momentum, name="bank"
-        )
-        self.constant = self.add_weight(  # Z; 0 until the first step
-            shape=(),
-            dtype="float32",
-            initializer="zeros",
-            trainable=False,
-            autocast=False,
-            aggregation="only_first_replica",
-            name="constant",
-        )
+        self.bank = MemoryBank(num_examples, self.embedding_dim, bank_momentum)
+        self.constant = FirstValue(name="constant")  # Z
 
     def default_loss(self):
         """Return the NCE form, or cross-entropy."""
@@ -100,45 +85,28 @@ class InstanceDiscrimination(ContrastiveModel):
     def forward(self, batch, training):
         """s_ij = v_i . f_j / t, the own entry first."""
         features, (embeddings,) = self.online(batch.views, training)
-        entries = ops.concatenate([batch.ids[:, None], self._noise(batch)], axis=1)
-        rows = self.bank.rows(entries)  # (n, 1 + K, dim)
+        noise = self.bank.draw(batch.ids, self.num_negatives, seed=batch.step)
+        rows = self.bank.rows(ops.concatenate([batch.ids[:, None], noise], axis=1))
         v = l2_normalize(embeddings)
-        scores = ops.einsum("nkd,nd->nk", rows, v) / self.temperature
-        estimate = distribute.all_reduce_mean(ops.mean(ops.exp(scores)))
-        constant = ops.convert_to_tensor(self.constant)
+        scores = ops.einsum("nkd,nd->nk", rows, v) / self.temperature  # (n, 1 + K)
+        mean = distribute.all_reduce_mean(ops.mean(ops.exp(scores)))
         return {
             "features": features,
             "anchor": embeddings,
             "positive": rows[:, 0],
             "scores": scores,
-            "Z": ops.stop_gradient(
-                ops.where(constant > 0, constant, self.num_examples * estimate)
-            ),
+            "Z": self.constant.of(self.num_examples * mean),
         }
-
-    def _noise(self, batch):
-        """K entries for each example: every replica draws for all and takes its own."""
-        size = ops.shape(batch.ids)[0]
-        drawn = tf.random.stateless_uniform(
-            (distribute.num_replicas() * size, self.num_negatives),
-            seed=ops.stack([0, ops.cast(batch.step, "int32")]),
-            maxval=self.num_examples,
-            dtype=batch.ids.dtype,
-        )
-        start = distribute.replica_id() * size
-        return drawn[start : start + size]
 
     def contrastive_loss(self, outputs, batch):
         """Return the mean of the NCE form, or of the cross-entropy."""
-        if self.nce:
-            return self.loss(outputs["Z"], outputs["scores"])
-        own = ops.zeros_like(batch.ids)
-        return self.loss(own, outputs["scores"])
+        target = outputs["Z"] if self.nce else ops.zeros_like(batch.ids)
+        return self.loss(target, outputs["scores"])
 
     def after_step(self, outputs, batch, applied):
         """Remember the new embeddings, and Z of the first step."""
         self.bank.update(batch.ids, outputs["anchor"], applied)
-        self.constant.assign(ops.where(applied, outputs["Z"], self.constant))
+        self.constant.keep(outputs["Z"], applied)
 
     def get_config(self):
         """Return the constructor's arguments."""
@@ -147,6 +115,6 @@ class InstanceDiscrimination(ContrastiveModel):
             "num_examples": self.num_examples,
             "num_negatives": self.num_negatives,
             "temperature": self.temperature,
-            "bank_momentum": self.bank_momentum,
+            "bank_momentum": self.bank.momentum,
             "nce": self.nce,
         }

@@ -1,5 +1,7 @@
 """MoCo: momentum contrast, versions 1 and 2 (He et al., 2020; Chen et al., 2020)."""
 
+import functools
+
 import keras
 
 from keras_contrastive import distribute, recipes
@@ -36,8 +38,7 @@ class MoCo(ContrastiveModel):
         temperature: t > 0; by default the version's.
         queue_size: Number of earlier keys; 65,536 (default) for ImageNet, 4,096 to
             32,768 for small data sets. It should be well below their size.
-        symmetric: Whether both views are query and key in turn, which takes twice the
-            work for a step; the papers' are not.
+        symmetric: Whether both views are query and key in turn; the papers' are not.
         num_classes, augmentation, concatenate_views: See `ContrastiveModel`.
 
     Example:
@@ -61,21 +62,17 @@ class MoCo(ContrastiveModel):
         temperature: float | None = None,
         queue_size: int = 65536,
         symmetric: bool = False,
-        num_classes: int | None = None,
         **kwargs,
     ):
         if version not in _RECIPES:
             raise ValueError(f"`version` must be 1 or 2. Received: version={version!r}")
         recipe = _RECIPES[version]
         projector = projector or recipe.new_projector(check_encoder(encoder))
-        super().__init__(
-            encoder, projector, target=True, num_classes=num_classes, **kwargs
-        )
+        super().__init__(encoder, projector, target=True, **kwargs)
         self.recipe = recipe
         self.version = version
-        if temperature is None:
-            temperature = recipe.method_arguments["temperature"]
-        self.temperature = temperature
+        paper = recipe.method_arguments["temperature"]
+        self.temperature = paper if temperature is None else temperature
         self.paper_loss = InfoNCELoss(self.temperature)
         self.queue_size = queue_size
         self.queue = FeatureQueue(queue_size, self.embedding_dim, name="queue")
@@ -89,24 +86,18 @@ class MoCo(ContrastiveModel):
     def forward(self, batch, training):
         """Queries q = f_q(x_q), and keys k = f_k(x_k) (algorithm 1)."""
         v_1, v_2 = batch.views
-        query_views, key_views = (v_1,), (v_2,)
-        if self.symmetric:
-            query_views, key_views = (v_1, v_2), (v_2, v_1)
-        features, queries = self.online(query_views, training)
-        keys = [self._keys(view, batch.step, training) for view in key_views]
+        pairs = [(v_1, v_2), (v_2, v_1)] if self.symmetric else [(v_1, v_2)]
+        features, queries = self.online([x_q for x_q, _ in pairs], training)
+        f_k = functools.partial(self.target, training=training)
+        if training and self.shuffles_keys:  # none shares its query's batch statistics
+            f_k = functools.partial(distribute.on_shuffled, f_k, seed=batch.step)
+        keys = [f_k(x_k) for _, x_k in pairs]
         return {
             "features": features,
             "anchor": queries[0],
             "positive": keys[0],
             "pairs": list(zip(keys, queries, strict=True)),
         }
-
-    def _keys(self, view, step, training):
-        """The target's embeddings; no example shares its query's batch statistics."""
-        if training and self.shuffles_keys:
-            target = lambda images: self.target(images, training=True)  # noqa: E731
-            return distribute.on_shuffled(target, view, seed=step)
-        return self.target(view, training=training)
 
     def contrastive_loss(self, outputs, batch):
         """Return the mean of equation 1."""

@@ -39,7 +39,7 @@ def test_fit_lowers_the_loss_and_reports(name):
     assert history["loss"][-1] < history["loss"][1]
     expected = {"loss", "contrastive_accuracy", "embedding_std", "learning_rate"}
     assert expected | {"probe_accuracy"} <= set(history)
-    documented = kc.ContrastiveModel.__doc__
+    documented = kc.ContrastiveModel.fit.__doc__
     assert [metric for metric in history if f"- `{metric}`:" not in documented] == []
     assert ("momentum" in history) == (model.target is not None)
     assert 0 < history["embedding_std"][-1] < 1
