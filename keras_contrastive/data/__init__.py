@@ -1,15 +1,14 @@
 """Loaders of two-view batches and of images in order, and the embedded sample."""
 
 from keras_contrastive.data.epochs import set_epoch
-from keras_contrastive.data.from_arrays import views_from_arrays
+from keras_contrastive.data.from_arrays import images_from_arrays, views_from_arrays
 from keras_contrastive.data.from_dataset import views_from_dataset
-from keras_contrastive.data.from_directory import list_images, views_from_directory
-from keras_contrastive.data.from_tfds import views_from_tfds
-from keras_contrastive.data.images import (
-    images_from_arrays,
+from keras_contrastive.data.from_directory import (
     images_from_directory,
-    images_from_tfds,
+    list_images,
+    views_from_directory,
 )
+from keras_contrastive.data.from_tfds import images_from_tfds, views_from_tfds
 from keras_contrastive.data.sample import load_sample, sample_class_names
 
 __all__ = [

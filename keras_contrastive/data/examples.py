@@ -6,16 +6,21 @@ import numpy as np
 import tensorflow as tf
 
 from keras_contrastive.data.array_checks import HIGHEST, LOWEST
-from keras_contrastive.data.bad_examples import BadExamples, watch
-from keras_contrastive.data.cache import PARALLEL, Cache
+from keras_contrastive.data.bad_examples import BadExamples, Diagnosis, Replay, watch
 from keras_contrastive.data.crop_first import CropFirst, begins_with_crop
-from keras_contrastive.data.diagnosis import Replay
-from keras_contrastive.data.epochs import Epochs
+from keras_contrastive.data.epochs import (
+    PARALLEL,
+    Epochs,
+    finished,
+    order_key,
+    play,
+    shuffled,
+    view_key,
+)
 from keras_contrastive.data.options import Options
-from keras_contrastive.data.pipeline import finished, play
-from keras_contrastive.data.seeds import order_key, shuffled, view_key
 from keras_contrastive.data.source import Source
-from keras_contrastive.data.views import ViewMaker
+from keras_contrastive.data.view_maker import ViewMaker
+from keras_contrastive.image_io import decode_image, resize_and_center_crop
 
 
 def views_from_source(source: Source, options: Options) -> tf.data.Dataset:
@@ -28,6 +33,7 @@ def views_from_source(source: Source, options: Options) -> tf.data.Dataset:
     before batching, if that is what the policy begins with; by any other policy they
     get their views then.
     """
+    options.channels = options.channels or 3
     size = source.size // options.workers
     steps = options.steps(size, source.name)
     batch = options.local_batch_size
@@ -121,6 +127,28 @@ def views_from_source(source: Source, options: Options) -> tf.data.Dataset:
     return finished(dataset, epochs, steps, options, on_end=bad.warn)
 
 
+def images_from_source(source: Source, options: Options) -> tf.data.Dataset:
+    """The dataset that `images_from_directory` and `_tfds` return."""
+    check_one_size(source, options)
+    dataset = views_from_source(source, options)
+
+    @tf.autograph.experimental.do_not_convert
+    def alone(images, *labels):
+        return (*images, *labels) if labels else images[0]
+
+    return dataset.map(alone)
+
+
+def check_one_size(source: Source, options: Options):
+    """Refuses images that make no batch."""
+    if options.image_size is None and None in source.image_shape:
+        raise ValueError(
+            "`image_size` must be given: a batch holds images of one size, and those "
+            f"of {source.name} can differ. Received: image_size=None. Pass the side, "
+            "or (height, width), of the encoder's input."
+        )
+
+
 def _or_give_up(dataset, raises):
     """`dataset`, and an error for who asks for more than it has."""
     spec = dataset.element_spec
@@ -138,3 +166,94 @@ def _empty(spec):
     return tf.nest.map_structure(
         lambda s: tf.zeros([n or 1 for n in s.shape], s.dtype), spec
     )
+
+
+class Cache:
+    """What of a source is kept in memory, and what is left to do per epoch.
+
+    `records` is what an epoch starts from: `(index, (record,))` or
+    `(index, (record, label))`. `read` makes of one such record the bytes of a file,
+    or an image where the source or the cache holds images; `load` makes an image.
+    """
+
+    def __init__(self, source: Source, options: Options, bad: BadExamples):
+        self._source = source
+        self._options = options
+        self._bad = bad
+        self._seen = np.zeros(source.size, bool)
+        self.in_memory = options.cache_encoded or options.cache_decoded
+        self.records = source.numbered(options.worker, options.workers)
+        self.diagnosis = Diagnosis(source, self.records)
+        if options.cache_decoded:
+            self._keep(lambda record: self._decode(self._read(record)))
+            self.read = self.load = tf.identity
+        elif options.cache_encoded:
+            self._keep(self._read)
+            self.read, self.load = tf.identity, self._decode
+        else:
+            self.read = self._read
+            self.load = lambda record: self._decode(self._read(record))
+
+    def indices(self):
+        """Dataset of the indices that `records` gives, without the records."""
+        if not self.in_memory:
+            return self.diagnosis.indices
+        return tf.data.Dataset.from_tensor_slices(np.flatnonzero(self._seen))
+
+    def filled(self, epoch):
+        """`epoch`, after everything to be kept in memory is there.
+
+        `Dataset.cache` keeps nothing unless it has been read to its end, and an
+        epoch that drops a remainder never gets there.
+        """
+        if not self.in_memory:
+            return epoch
+        filled = False
+
+        def is_filled():
+            return np.bool_(filled)
+
+        def see(indices):
+            self._seen[indices] = True
+            return np.int64(0)
+
+        def end():
+            nonlocal filled
+            filled = True
+            if self._seen.sum() < self._source.size // self._options.workers:
+                self._bad.add(self.diagnosis.missing(self._seen))
+            return np.int64(0)
+
+        def fill():
+            indices = self.records.map(lambda index, record: index).batch(1024)
+            indices = indices.map(lambda i: tf.numpy_function(see, [i], tf.int64))
+            with tf.control_dependencies([indices.reduce(np.int64(0), tf.add)]):
+                return tf.numpy_function(end, [], tf.int64)
+
+        ready = tf.numpy_function(is_filled, [], tf.bool)
+        count = tf.cond(ready, lambda: tf.zeros((), tf.int64), fill)
+        with tf.control_dependencies([count]):
+            return tf.identity(epoch)
+
+    def _read(self, record):
+        return tf.io.read_file(record) if self._source.is_path else record
+
+    def _decode(self, record):
+        if self._source.is_encoded:
+            image = decode_image(record, self._options.channels)
+            if self._options.image_size is None:
+                height, width = self._source.image_shape
+                image = tf.ensure_shape(image, (height, width, None))
+        else:
+            image = record
+        if self._options.image_size is not None:
+            image = resize_and_center_crop(image, self._options.image_size)
+        return image
+
+    def _keep(self, function):
+        @tf.autograph.experimental.do_not_convert
+        def make(index, record):
+            image_or_bytes, *label = record
+            return index, (function(image_or_bytes), *label)
+
+        self.records = self.records.map(make, **PARALLEL).ignore_errors().cache()

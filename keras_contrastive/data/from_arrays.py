@@ -1,32 +1,27 @@
-"""`views_from_arrays`: two-view batches from images in memory."""
+"""Images in memory: batches of views to train on, or of images for evaluation."""
 
 import tensorflow as tf
 
 from keras_contrastive.data.array_checks import checked_images, checked_labels
-from keras_contrastive.data.epochs import Epochs
-from keras_contrastive.data.options import Options
-from keras_contrastive.data.pipeline import finished, play
-from keras_contrastive.data.seeds import order_key, view_key
-from keras_contrastive.data.views import ViewMaker
+from keras_contrastive.data.epochs import (
+    PARALLEL,
+    Epochs,
+    finished,
+    order_key,
+    play,
+    view_key,
+)
+from keras_contrastive.data.options import Options, plain, takes_options
+from keras_contrastive.data.view_maker import ViewMaker
 from keras_contrastive.image_io import resize_and_center_crop
 
 
+@takes_options
 def views_from_arrays(
     x,
     y=None,
     *,
-    augmentation,
-    batch_size: int = 256,
-    seed: int | None = None,
-    shuffle: bool = True,
-    drop_remainder: bool = True,
-    image_size: int | tuple[int, int] | None = None,
-    channels: int = 3,
-    cache_encoded: bool = False,
-    cache_decoded: bool = False,
-    on_error: str = "replace",
-    input_context: tf.distribute.InputContext | None = None,
-    with_ids: bool = False,
+    options: Options,
 ) -> tf.data.Dataset:
     """Batches of views from arrays.
 
@@ -39,31 +34,7 @@ def views_from_arrays(
             integers (stored as uint8) or floats (stored as float32).
         y: Labels, integers of shape `(n,)` or `(n, 1)`; -1 for an example without
             one. `None`: no labels at all.
-        augmentation: Layer or function from a batch of images to a tuple of views,
-            for example `kc.augmentations.simclr(32)`. If its call has a `seed`
-            argument it gets an int32 tensor of shape (2,) and must draw from it
-            alone; a foreign layer without one (those of keras-cv) is called with
-            the images only, and its views are then not repeatable, because batches
-            are made in parallel. `None`: the images as they are, for an
-            augmentation inside the model.
-        batch_size: Examples per batch. With `input_context` of all replicas together.
-        seed: Integer >= 0. Order and views of epoch `e` depend on `(seed, e)` alone,
-            whatever the parallelism; see `set_epoch`. `None`: a seed from Python's
-            `random`, which `keras.utils.set_random_seed` fixes.
-        shuffle: Whether to shuffle anew in every epoch.
-        drop_remainder: Whether to leave out the last, smaller batch of an epoch.
-            Contrastive losses and queues want batches of one size.
-        image_size: Side, or `(height, width)`, to which images are brought before
-            the augmentation: largest centred part of that aspect ratio, resized with
-            antialiasing. `None`: as they are.
-        channels: 1 or 3, for files; arrays keep what they have.
-        cache_encoded: For files; arrays are in memory as they are.
-        cache_decoded: For files; arrays are in memory as they are.
-        on_error: For files; arrays have nothing to decode.
-        input_context: From `strategy.distribute_datasets_from_function`. Every worker
-            then reads its own share, and batches are those of one replica.
-        with_ids: Whether to yield the number of each example too, from 0 on: its place
-            in `x`, the same in every epoch, for methods that remember every example.
+        options: Keywords of `Options`.
 
     Returns:
         Dataset of `((view_1, view_2), labels)`, without `y` of `((view_1, view_2),)`;
@@ -85,20 +56,6 @@ def views_from_arrays(
         >>> len(dataset), labels.shape
         (39, TensorShape([256]))
     """
-    options = Options(
-        augmentation=augmentation,
-        batch_size=batch_size,
-        seed=seed,
-        shuffle=shuffle,
-        drop_remainder=drop_remainder,
-        image_size=image_size,
-        channels=channels,
-        cache_encoded=cache_encoded,
-        cache_decoded=cache_decoded,
-        on_error=on_error,
-        input_context=input_context,
-        with_ids=with_ids,
-    )
     images = checked_images(x)
     labels = None if y is None else checked_labels(y, len(images))
     size = len(images) // options.workers
@@ -134,6 +91,68 @@ def views_from_arrays(
 
     epochs = Epochs()
     dataset = epochs.dataset().flat_map(batches)
-    dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    dataset = dataset.map(load, **PARALLEL)
     make_views.check()
     return finished(dataset, epochs, steps, options)
+
+
+def images_from_arrays(
+    x,
+    y=None,
+    *,
+    image_size: int | tuple[int, int] | None = None,
+    channels: int | None = None,
+    batch_size: int = 256,
+) -> tf.data.Dataset:
+    """Batches of images in memory, for evaluation, in order, made to fit an encoder.
+
+    Args:
+        x: Images in [0, 255], as in `views_from_arrays`.
+        y: Labels, as in `views_from_arrays`; `None`: no labels.
+        image_size: As in `images_from_directory`; `None`: as they are.
+        channels: 3 repeats gray images, 1 takes the luminance of colour images;
+            `None`: as they are.
+        batch_size: Images per batch; the last one may be smaller.
+
+    Returns:
+        Finite dataset of `(images, labels)`, or of `images` without `y`: uint8 or
+        float32 `(batch, height, width, channels)` in [0, 255], int64 `(batch,)`. Its
+        attribute `class_names` is None.
+
+    Raises:
+        ValueError: as in `views_from_arrays`; images of other than 1 or 3 channels
+            that are to have another number of them.
+
+    Example:
+        >>> _, (x, y) = kc.data.load_sample()
+        >>> images = kc.data.images_from_arrays(x, y, image_size=32, channels=3)
+        >>> next(iter(images))[0].shape
+        TensorShape([256, 32, 32, 3])
+    """
+    options = plain(image_size, channels, batch_size)
+    x = checked_images(x)
+    if channels not in (None, x.shape[-1]) and x.shape[-1] not in (1, 3):
+        raise ValueError(
+            "`channels` can be changed from 1 to 3 and back only. Received: "
+            f"channels={channels}, x.shape={x.shape}. Choose channels of `x` first, "
+            "for example x[..., :3]."
+        )
+    parts = (x,) if y is None else (x, checked_labels(y, len(x)))
+
+    @tf.autograph.experimental.do_not_convert
+    def fit(images, *labels):
+        if channels == 3 and images.shape[-1] == 1:
+            images = tf.image.grayscale_to_rgb(images)
+        elif channels == 1 and images.shape[-1] == 3:
+            images = tf.image.rgb_to_grayscale(images)
+        if options.image_size is not None:
+            images = resize_and_center_crop(images, options.image_size)
+        return (images, *labels) if labels else images
+
+    # On the CPU even where a GPU is the default: tf.data reads it from there.
+    with tf.device("CPU:0"):
+        dataset = tf.data.Dataset.from_tensor_slices(parts)
+    dataset = dataset.batch(options.batch_size).map(fit, **PARALLEL)
+    dataset = dataset.prefetch(tf.data.AUTOTUNE)
+    dataset.class_names = None
+    return dataset

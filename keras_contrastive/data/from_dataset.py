@@ -4,9 +4,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_contrastive.data.array_checks import check_limits
-from keras_contrastive.data.diagnosis import tfrecord_files
+from keras_contrastive.data.bad_examples import tfrecord_files
 from keras_contrastive.data.examples import views_from_source
-from keras_contrastive.data.options import Options
+from keras_contrastive.data.options import Options, takes_options
 from keras_contrastive.data.source import Source
 
 _SHUFFLE_BUFFER = 10_000
@@ -14,21 +14,11 @@ _SHUFFLE_BUFFER = 10_000
 _LOOKED_AT, _START = 8, 256
 
 
+@takes_options
 def views_from_dataset(
     dataset: tf.data.Dataset,
     *,
-    augmentation,
-    batch_size: int = 256,
-    seed: int | None = None,
-    shuffle: bool = True,
-    drop_remainder: bool = True,
-    image_size: int | tuple[int, int] | None = None,
-    channels: int = 3,
-    cache_encoded: bool = False,
-    cache_decoded: bool = False,
-    on_error: str = "replace",
-    input_context: tf.distribute.InputContext | None = None,
-    with_ids: bool = False,
+    options: Options,
     image_key: str = "image",
     label_key: str | None = "label",
     num_examples: int | None = None,
@@ -41,27 +31,17 @@ def views_from_dataset(
     Bytes are better: the shuffle buffer then holds bytes, not decoded images.
 
     For repeatable views `dataset` must itself give the same examples in the same
-    order every time; do not shuffle it.
+    order every time; do not shuffle it. `image_size` is not needed where the shape of
+    the images is static.
+
+    Unreadable (`on_error`) are images that cannot be decoded, those of another dtype
+    than uint8 with NaN or infinite pixels, or some outside of [0, 255], and elements
+    in whose place `dataset` itself raises. What does not come after a damaged record,
+    or after a generator has raised, is replaced as well, up to half of all.
 
     Args:
         dataset: Not batched, not repeated.
-        augmentation: As in `views_from_arrays`.
-        batch_size: As in `views_from_arrays`.
-        seed: As in `views_from_arrays`.
-        shuffle: As in `views_from_arrays`, within `shuffle_buffer`.
-        drop_remainder: As in `views_from_arrays`.
-        image_size: As in `views_from_directory`. Not needed where the shape of the
-            images is static.
-        channels: 1 or 3, for encoded images.
-        cache_encoded: Whether to keep the elements, as they come, in memory.
-        cache_decoded: Whether to keep the decoded images in memory.
-        on_error: As in `views_from_directory`, for images that cannot be decoded, those
-            of another dtype than uint8 with NaN or infinite pixels, or some outside of
-            [0, 255], and elements in whose place `dataset` itself raises. What does not
-            come after a damaged record, or after a generator has raised, is replaced
-            as well, up to half of all.
-        input_context: As in `views_from_arrays`.
-        with_ids: As in `views_from_arrays`: the place in `dataset`.
+        options: Keywords of `Options`.
         image_key: Where the image is, if elements are dictionaries.
         label_key: Where the label is; `None` or an absent "label": no labels.
         num_examples: Number of elements, where `dataset.cardinality()` is unknown;
@@ -83,20 +63,6 @@ def views_from_dataset(
         >>> dataset = kc.data.views_from_dataset(
         ...     files.map(tf.io.read_file), augmentation=policy, batch_size=2)
     """
-    options = Options(
-        augmentation=augmentation,
-        batch_size=batch_size,
-        seed=seed,
-        shuffle=shuffle,
-        drop_remainder=drop_remainder,
-        image_size=image_size,
-        channels=channels,
-        cache_encoded=cache_encoded,
-        cache_decoded=cache_decoded,
-        on_error=on_error,
-        input_context=input_context,
-        with_ids=with_ids,
-    )
     if not isinstance(dataset, tf.data.Dataset):
         raise ValueError(
             "`dataset` must be a tf.data.Dataset of single images. Received: "

@@ -1,4 +1,4 @@
-"""`views_from_tfds`: two-view batches from any TensorFlow Datasets data set."""
+"""Data sets of TensorFlow Datasets: views to train on, or images for evaluation."""
 
 import contextlib
 import difflib
@@ -7,30 +7,20 @@ import os
 
 import tensorflow as tf
 
-from keras_contrastive.data.examples import views_from_source
-from keras_contrastive.data.options import Options
+from keras_contrastive.data.examples import images_from_source, views_from_source
+from keras_contrastive.data.options import Options, plain, takes_options
 from keras_contrastive.data.source import Source
 
 # Encoded examples that wait in the shuffle buffer take at most this much memory.
 _SHUFFLE_BYTES = 2**30
 
 
+@takes_options
 def views_from_tfds(
     name: str,
     split: str = "train",
     *,
-    augmentation,
-    batch_size: int = 256,
-    seed: int | None = None,
-    shuffle: bool = True,
-    drop_remainder: bool = True,
-    image_size: int | tuple[int, int] | None = None,
-    channels: int | None = None,
-    cache_encoded: bool = False,
-    cache_decoded: bool = False,
-    on_error: str = "replace",
-    input_context: tf.distribute.InputContext | None = None,
-    with_ids: bool = False,
+    options: Options,
     image_key: str = "image",
     label_key: str | None = "label",
     data_dir: str | os.PathLike | None = None,
@@ -40,25 +30,15 @@ def views_from_tfds(
 
     A data set that lies prepared in `data_dir` is read without a network; any other
     one is downloaded and prepared first. The shuffle buffer holds encoded images.
+    `image_size` is not needed where all images of the data set have one size.
+
+    Unreadable (`on_error`) are damaged records, too: TensorFlow reads no further in a
+    file, so that what follows them there is lost as well.
 
     Args:
         name: For example "cifar10", "imagenet_resized/32x32", "cifar10:3.0.2".
         split: For example "train", "train[:10%]", "train+test".
-        augmentation: As in `views_from_arrays`.
-        batch_size: As in `views_from_arrays`.
-        seed: As in `views_from_arrays`.
-        shuffle: As in `views_from_arrays`, within `shuffle_buffer`.
-        drop_remainder: As in `views_from_arrays`.
-        image_size: As in `views_from_directory`. Not needed where all images of the
-            data set have one size.
-        channels: 1 or 3; by default as the data set says.
-        cache_encoded: Whether to keep the encoded images in memory.
-        cache_decoded: Whether to keep the decoded images in memory.
-        on_error: As in `views_from_directory`, also for damaged records: TensorFlow
-            reads no further in a file, so that what follows them there is lost too.
-        input_context: As in `views_from_arrays`.
-        with_ids: As in `views_from_arrays`: the place in the split as
-            `images_from_tfds` reads it.
+        options: Keywords of `Options`.
         image_key: Name of the feature that is the image.
         label_key: Name of the feature that is the label; `None` or an absent
             "label": no labels.
@@ -81,25 +61,56 @@ def views_from_tfds(
         >>> dataset = kc.data.views_from_tfds(
         ...     "cifar10", "train", augmentation=policy, batch_size=2)
     """
-    options = Options(
-        augmentation=augmentation,
-        batch_size=batch_size,
-        seed=seed,
-        shuffle=shuffle,
-        drop_remainder=drop_remainder,
-        image_size=image_size,
-        channels=3 if channels is None else channels,
-        cache_encoded=cache_encoded,
-        cache_decoded=cache_decoded,
-        on_error=on_error,
-        input_context=input_context,
-        with_ids=with_ids,
-    )
     source, options.channels, _ = source_of_tfds(
-        name, split, channels, image_key, label_key, data_dir
+        name, split, options.channels, image_key, label_key, data_dir
     )
     source.shuffle_buffer = shuffle_buffer or source.shuffle_buffer
     return views_from_source(source, options)
+
+
+def images_from_tfds(
+    name: str,
+    split: str,
+    *,
+    image_size: int | tuple[int, int] | None = None,
+    channels: int | None = None,
+    batch_size: int = 256,
+    image_key: str = "image",
+    label_key: str | None = "label",
+    data_dir: str | os.PathLike | None = None,
+) -> tf.data.Dataset:
+    """Batches of the images of a TensorFlow Datasets split, for evaluation, in order.
+
+    Args:
+        name: As in `views_from_tfds`.
+        split: For example "test", "train[:10%]".
+        image_size: As in `images_from_directory`; not needed where all images of the
+            data set have one size.
+        channels: 1 or 3; by default as the data set says.
+        batch_size: Images per batch; the last one may be smaller.
+        image_key: As in `views_from_tfds`.
+        label_key: As in `views_from_tfds`.
+        data_dir: As in `views_from_tfds`.
+
+    Returns:
+        Dataset as in `images_from_directory`, without `file_paths`.
+
+    Raises:
+        ImportError, ValueError, RuntimeError: as in `views_from_tfds`.
+
+    Example:
+        >>> images = kc.data.images_from_tfds("cifar10", "test")
+        >>> encoder = kc.encoders.resnet(depth=10, width=4)
+        >>> features, labels = kc.evaluation.extract_features(encoder, images)
+    """
+    options = plain(image_size, channels, batch_size)
+    source, options.channels, class_names = source_of_tfds(
+        name, split, channels, image_key, label_key, data_dir
+    )
+    source.remedy = ""
+    dataset = images_from_source(source, options)
+    dataset.class_names = class_names
+    return dataset
 
 
 def source_of_tfds(name, split, channels, image_key, label_key, data_dir):

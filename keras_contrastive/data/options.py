@@ -1,32 +1,74 @@
-"""The keywords that all loaders share, checked once."""
+"""The keywords that all `views_from_...` functions share: written and checked once."""
 
 import dataclasses
+import functools
+import inspect
+import random
+import re
 from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
-from keras_contrastive.data.seeds import resolve_seed
 
-
-@dataclasses.dataclass
+@dataclasses.dataclass(kw_only=True)
 class Options:
-    """Shared keywords of the `views_from_...` functions, documented there.
+    """Keywords of every loader of views.
 
-    After construction `seed` is an integer and `image_size` a pair or `None`.
+    After construction `seed` is an integer, and `image_size` a pair or `None`.
+
+    Args:
+        augmentation: Layer or function from a batch of images to a tuple of views,
+            for example `kc.augmentations.simclr(32)`. If its call has a `seed`
+            argument it gets an int32 tensor of shape (2,) and must draw from it
+            alone; a foreign layer without one (those of keras-cv) is called with
+            the images only, and its views are then not repeatable, because batches
+            are made in parallel. `None`: the images as they are, for an
+            augmentation inside the model.
+        batch_size: Examples per batch. With `input_context` of all replicas together.
+        seed: Integer >= 0. Order and views of epoch `e` depend on `(seed, e)` alone,
+            whatever the parallelism; see `set_epoch`. `None`: a seed from Python's
+            `random`, which `keras.utils.set_random_seed` fixes.
+        shuffle: Whether to shuffle anew in every epoch.
+        drop_remainder: Whether to leave out the last, smaller batch of an epoch.
+            Contrastive losses and queues want batches of one size.
+        image_size: Side, or `(height, width)`, to which images are brought before
+            the augmentation: the largest centred part of that aspect ratio, resized
+            with antialiasing. It then works on whole batches, several times faster for
+            small images, but crops come from the smaller picture, and what lies
+            outside the centred part is never seen. `None`: images are taken at full
+            resolution, as in the papers. Files may differ in size then: a policy whose
+            views all begin with `kc.layers.RandomResizedCrop`, as those of
+            `kc.augmentations` do, cuts them out while a JPEG is decoded, and its
+            other layers work on whole batches; any other augmentation sees every
+            image as a batch of one.
+        channels: Of encoded images: 3, or 1 for luminance. `None`: 3, or as a data set
+            of TensorFlow Datasets says. Decoded images keep what they have.
+        cache_encoded: Whether to keep the bytes of all images in memory. They are read
+            once, before the first batch. Arrays are in memory as they are.
+        cache_decoded: Whether to keep all decoded images (after `image_size`) in
+            memory: `height * width * channels` bytes each.
+        on_error: `"replace"`: an unreadable image gives way to the next readable one,
+            so the number of steps stays true, and one warning at the end of the epoch
+            names it. `"raise"`: it is an error. Arrays have nothing to read.
+        input_context: From `strategy.distribute_datasets_from_function`. Every worker
+            then reads its own share, and batches are those of one replica.
+        with_ids: Whether to yield the number of each example too, from 0 on, the same
+            in every epoch, for methods that remember every example: its place in the
+            source as it is read without shuffling (of a folder: in `list_images`).
     """
 
     augmentation: Callable | None
-    batch_size: int
-    seed: int | None
-    shuffle: bool
-    drop_remainder: bool
-    image_size: int | tuple[int, int] | None
-    channels: int
-    cache_encoded: bool
-    cache_decoded: bool
-    on_error: str
-    input_context: tf.distribute.InputContext | None
+    batch_size: int = 256
+    seed: int | None = None
+    shuffle: bool = True
+    drop_remainder: bool = True
+    image_size: int | tuple[int, int] | None = None
+    channels: int | None = None
+    cache_encoded: bool = False
+    cache_decoded: bool = False
+    on_error: str = "replace"
+    input_context: tf.distribute.InputContext | None = None
     with_ids: bool = False
 
     def __post_init__(self):
@@ -53,7 +95,7 @@ class Options:
                 'next readable one) or "raise". '
                 f"Received: on_error={self.on_error!r}."
             )
-        if self.channels not in (1, 3):
+        if self.channels not in (1, 3, None):
             raise ValueError(
                 f"`channels` must be 1 or 3. Received: channels={self.channels!r}."
             )
@@ -61,7 +103,10 @@ class Options:
             self.image_size = _pair(self.image_size)
         if self.input_context is not None:
             self._check_input_context()
-        self.seed = resolve_seed(self.seed)
+        if self.seed is None:
+            # `keras.utils.set_random_seed` seeds Python's generator: a script that
+            # calls it gets the same views every time without naming a seed here.
+            self.seed = random.randrange(2**31)
 
     def _check_input_context(self):
         replicas = self.input_context.num_replicas_in_sync
@@ -126,6 +171,52 @@ class Options:
                 "or drop_remainder=False."
             )
         return steps
+
+
+def plain(image_size, channels, batch_size) -> Options:
+    """Return the options of images for evaluation: all of them, in order."""
+    return Options(
+        augmentation=None,
+        batch_size=batch_size,
+        seed=0,
+        shuffle=False,
+        drop_remainder=False,
+        image_size=image_size,
+        channels=channels,
+        on_error="raise",
+    )
+
+
+def takes_options(loader: Callable) -> Callable:
+    """Give a loader all keywords of `Options`, in its signature and its documentation.
+
+    Args:
+        loader: A function with a keyword-only argument `options`. Its docstring has a
+            line `options: ...` among its arguments, which gives way to theirs.
+    """
+    signature, parameters = inspect.signature(loader), []
+    shared = inspect.signature(Options).parameters
+    for name, parameter in signature.parameters.items():
+        parameters += shared.values() if name == "options" else [parameter]
+    signature = signature.replace(parameters=parameters)
+
+    @functools.wraps(loader)
+    def load(*args, **keywords):
+        try:
+            given = signature.bind(*args, **keywords).arguments
+        except TypeError as error:
+            raise TypeError(f"{loader.__name__}() {error}") from None
+        options = Options(**{n: v for n, v in given.items() if n in shared})
+        return loader(
+            **{n: v for n, v in given.items() if n not in shared}, options=options
+        )
+
+    load.__signature__ = signature
+    arguments = Options.__doc__.split("Args:\n")[1].rstrip()
+    load.__doc__ = re.sub(
+        r" +options: .*", lambda _: arguments, loader.__doc__, count=1
+    )
+    return load
 
 
 def _is_integer(value):

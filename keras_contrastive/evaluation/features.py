@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_contrastive.data.images import images_from_directory
+from keras_contrastive.data import images_from_directory
 from keras_contrastive.encoder_checks import check_encoder
 
 _EXPECTED = (

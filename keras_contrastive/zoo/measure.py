@@ -5,7 +5,7 @@ import pathlib
 
 import numpy as np
 
-from keras_contrastive.data.images import (
+from keras_contrastive.data import (
     images_from_arrays,
     images_from_directory,
     images_from_tfds,

@@ -9,7 +9,7 @@ import pytest
 import serving_server
 import tensorflow as tf
 
-from keras_contrastive.data.decoding import EXTENSIONS
+from keras_contrastive.data.list_images import EXTENSIONS
 
 serving_apis = pytest.importorskip(
     "tensorflow_serving.apis", reason="needs tensorflow-serving-api"
