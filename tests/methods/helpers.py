@@ -91,6 +91,71 @@ def target_parameters(model):
     return target.encoder.trainable_variables + target.projector.trainable_variables
 
 
+def rule_of(model):
+    """A rule that moves a target visibly within a few steps."""
+    return None if model.target is None else kc.callbacks.MomentumUpdate(0.9)
+
+
+class Shared:
+    """A model that is built and traced once per process; tests get it as new.
+
+    Attributes:
+        model: The model, trained for six epochs.
+        history: What `fit` recorded in them.
+    """
+
+    def __init__(self, name):
+        self.model = build(name, num_classes=4)
+        self.rule = rule_of(self.model)
+        self.model.compile(sgd(), momentum_update=self.rule, jit_compile=False)
+        self.model.build_optimizer()
+        self.start = self.state()
+        fitted = self.model.fit(dataset(self.model), epochs=6, verbose=0)
+        self.history = fitted.history
+        self.end = self.state()
+        self.step = self.model.train_function
+
+    def state(self):
+        """All that a step, a save or an evaluation may change, by its variable."""
+        variables = [
+            *self.model.variables,
+            *self.model.optimizer.variables,
+            *self.model.metrics_variables,
+            *self.model.probe.optimizer.variables,
+        ]
+        return [(v, np.array(v)) for v in variables]
+
+    def put(self, state):
+        """Give the model back as it was in that state."""
+        for variable, value in state:
+            variable.assign(value)
+        if self.model.target is not None:
+            self.model.momentum_update = self.rule
+        self.model.train_function = self.step
+        keras.utils.set_random_seed(0)
+        return self.model
+
+
+@functools.cache
+def _shared(name, make):
+    return Shared(name)
+
+
+def started(name):
+    """A compiled model with probe, before its first step: shared, not to be kept.
+
+    The next call takes its weights away, so that a test has one such model at a time.
+    """
+    shared = _shared(name, METHODS[name])
+    return shared.put(shared.start)
+
+
+def trained(name):
+    """The same model after six epochs, and the history of them."""
+    shared = _shared(name, METHODS[name])
+    return shared.put(shared.end), shared.history
+
+
 @functools.cache
 def tiny(name):
     """A model to be looked at only."""

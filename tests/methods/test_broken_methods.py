@@ -59,9 +59,7 @@ class LocalNegatives(kc.MoCo):
 
 
 def plain_loop(strategy_of, tmp_path):
-    test_methods.test_target_equals_a_plain_loop(
-        "moco", 1, 1, False, strategy_of, tmp_path
-    )
+    test_methods.test_target_equals_a_plain_loop("moco", 1, tmp_path)
 
 
 def save_and_load(strategy_of, tmp_path):
@@ -69,7 +67,7 @@ def save_and_load(strategy_of, tmp_path):
 
 
 def replicas(strategy_of, tmp_path):
-    test_methods.test_replicas_equal_one("moco", 2, strategy_of)
+    test_methods.test_replicas_equal_one("moco", 2, strategy_of, tmp_path)
 
 
 @pytest.mark.parametrize(
