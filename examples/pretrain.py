@@ -1,7 +1,8 @@
 """Pre-train an encoder with any method, as long as it takes: the zoo's one command.
 
-    python examples/pretrain.py --method=byol --dataset=fashion_mnist --epochs=100
-    python examples/pretrain.py --method=sce --dataset=photos/ --size=96 --depth=18
+    python examples/pretrain.py --recipe=byol_small --dataset=fashion_mnist
+    python examples/pretrain.py --recipe=moco_v2_imagenet --dataset=photos/ --size=96 \
+        --depth=18 --model=queue_size=4096 --policy=blur=0.1
 
 Interrupted at any moment, it goes on when started again with the same flags. Writes to
 the output folder run.json (the flags), checkpoint.weights.h5, history.csv (one row an
@@ -9,16 +10,18 @@ epoch), encoder.keras, and a preset, the folder that `kc.from_preset` loads. At 
 kNN and linear accuracy are measured: of a folder on its own labelled images, a fifth of
 each class folder held out. A folder that holds `train` and `test` is trained on the one
 and tested on the other.
-`--method=supervised` is the baseline that learns from the labels: same network, views
-and schedule.
+`--recipe=supervised` is the baseline that learns from the labels: same network, with
+SimCLR's views.
 """
 
+import ast
 import contextlib
 import csv
 import json
 import os
 import pathlib
 import platform
+import re
 import shlex
 import statistics
 import subprocess
@@ -33,8 +36,21 @@ from keras import ops
 import keras_contrastive as kc
 from keras_contrastive.files import write_json, write_model
 
-_METHOD = flags.DEFINE_enum(
-    "method", "simclr", ["simclr", "supcon", "byol", "sce", "supervised"], "Method."
+RECIPES = {name.lower(): getattr(kc.recipes, name) for name in kc.recipes.__all__}
+del RECIPES["recipe"]  # the class
+_RECIPE = flags.DEFINE_enum(
+    "recipe",
+    "simclr_small",
+    [*RECIPES, "supervised"],
+    "Method, views and optimizer with all constants; print(kc.recipes.BYOL_SMALL).",
+)
+_MODEL = flags.DEFINE_multi_string(
+    "model", [], "Of the method, in place of the recipe's: temperature=0.2, ..."
+)
+_POLICY = flags.DEFINE_multi_string(
+    "policy",
+    [],
+    'Of the views, in place of the recipe\'s: blur=0, "area=(0.2, 1)", ...',
 )
 _DATASET = flags.DEFINE_string(
     "dataset", "sample", "`sample`, a folder, or a name of TensorFlow Datasets."
@@ -42,13 +58,6 @@ _DATASET = flags.DEFINE_string(
 _SPLIT = flags.DEFINE_string("split", "train", "Of TensorFlow Datasets.")
 _SIZE = flags.DEFINE_integer("size", None, "Pixels of the encoder's input; a folder's.")
 _CROP = flags.DEFINE_integer("crop", None, "Pixels of the views; by default the size.")
-_AREA = flags.DEFINE_float("area", 0.08, "Smallest crop, as a share of the image.")
-_POLICY = flags.DEFINE_enum(
-    "policy", None, ["simclr", "byol", "sce"], "By default the method's, or SimCLR's."
-)
-_STRENGTH = flags.DEFINE_float("strength", 0.5, "Of the jitter in SimCLR's policy.")
-_BLUR = flags.DEFINE_float("blur", 0.0, "Of the blur; a tenth in BYOL's view 2.")
-_SYMMETRIC = flags.DEFINE_bool("symmetric", False, "SCE learns from both views.")
 _CACHE = flags.DEFINE_bool("cache", False, "Keep the decoded images in memory.")
 _DEPTH = flags.DEFINE_integer("depth", 10, "Layers of the ResNet.")
 _WIDTH = flags.DEFINE_integer("width", 16, "Channels of its first stage.")
@@ -58,8 +67,6 @@ _RATE = flags.DEFINE_float(
     "learning_rate", None, "Peak for 256 images with SGD; by default the recipe."
 )
 _DECAY = flags.DEFINE_float("weight_decay", 5e-4, "With --learning_rate.")
-_TEMPERATURE = flags.DEFINE_float("temperature", None, "By default the method's.")
-_MOMENTUM = flags.DEFINE_float("momentum", None, "Of the target, at the start.")
 _CLASSES = flags.DEFINE_integer("num_classes", None, "Shows an online probe.")
 _GPUS = flags.DEFINE_bool("all_gpus", False, "MirroredStrategy over all GPUs.")
 _PRECISION = flags.DEFINE_enum(
@@ -73,8 +80,6 @@ _MEASURE = flags.DEFINE_list(
     "measure", None, "Folders or data sets to measure on; by default the images' own."
 )
 
-METHODS = {"simclr": kc.SimCLR, "supcon": kc.SupCon, "byol": kc.BYOL, "sce": kc.SCE}
-LABELS_USED = ("supcon", "supervised")  # in training
 # What `run.json` need not agree in when a run goes on.
 NOT_THE_RUN = ("output", "measure", "licence", "note")
 
@@ -83,7 +88,8 @@ def main(argv):
     """Train, measure, save as a preset."""
     logging.set_verbosity(logging.WARNING)
     data = pathlib.Path(_DATASET.value).name
-    name = f"{_METHOD.value}_resnet{_DEPTH.value}_{data}"
+    short = re.sub("_(small|imagenet)$", "", _RECIPE.value)
+    name = f"{short}_resnet{_DEPTH.value}_{data}"
     output = pathlib.Path(_OUTPUT.value or f"runs/{name}")
     keras.utils.set_random_seed(_SEED.value)
     keras.config.set_dtype_policy(_PRECISION.value)
@@ -92,7 +98,9 @@ def main(argv):
     strategy = tf.distribute.MirroredStrategy() if _GPUS.value else None
     with strategy.scope() if strategy else tf.distribute.get_strategy().scope():
         model = new_model(shape)
-    views = new_views(shape)
+    views = new_views(
+        new_policy(shape), batch_size=_BATCH.value, with_ids=method().needs.ids
+    )
     run = start_or_go_on(output)  # the flags are good now
     history = History(output / "history.csv")
     checkpoint = kc.callbacks.Checkpoint(output / "checkpoint.weights.h5")
@@ -208,9 +216,9 @@ def measured_on():
     names = [_DATASET.value] if _MEASURE.value is None else _MEASURE.value
     folders = {x: pathlib.Path(x) for x in names if x}
     found = [p if x != "sample" and p.is_dir() else x for x, p in folders.items()]
-    if folder() in found and _METHOD.value in LABELS_USED:
+    if folder() in found and method().needs.labels:
         print(
-            f"{folder()}: no accuracy. --method={_METHOD.value} has learned all of its "
+            f"{folder()}: no accuracy. --recipe={_RECIPE.value} has learned all of its "
             "labels; give other images by --measure=FOLDER."
         )
         found.remove(folder())
@@ -241,33 +249,38 @@ def new_encoder(shape):
     return kc.encoders.resnet(_DEPTH.value, _WIDTH.value, input_shape=shape)
 
 
+def method():
+    """Return the class that is trained."""
+    recipe = RECIPES.get(_RECIPE.value)
+    return Supervised if recipe is None else getattr(kc, recipe.method)
+
+
+def changes(flag):
+    """Return the arguments of a flag such as --model=temperature=0.2 --model=..."""
+    pairs = [text.partition("=") for text in flag.value]
+    try:
+        return {name: ast.literal_eval(value) for name, _, value in pairs}
+    except (SyntaxError, ValueError):
+        sys.exit(
+            f"--{flag.name}={flag.value[-1]} is not NAME=VALUE with a Python value."
+        )
+
+
 def new_policy(shape):
-    """Return BYOL's policy, SCE's, or for all others SimCLR's."""
-    size, blur, area = _CROP.value or shape[0], _BLUR.value, (_AREA.value, 1.0)
-    policy = _POLICY.value or _METHOD.value
-    if policy == "byol":
-        return kc.augmentations.byol(size, blur=(blur, blur / 10), area=area)
-    if policy == "sce":
-        return kc.augmentations.sce(size, blur=blur, area=area)
-    return kc.augmentations.simclr(size, _STRENGTH.value, blur, area)
+    """Return the recipe's views; for the baseline SimCLR's."""
+    recipe = RECIPES.get(_RECIPE.value, kc.recipes.SIMCLR_SMALL)
+    return recipe.policy(_CROP.value or shape[0], **changes(_POLICY))
 
 
-def new_views(shape):
-    """Return the two-view dataset."""
-    options = {
-        "augmentation": new_policy(shape),
-        "batch_size": _BATCH.value,
-        "seed": _SEED.value,
-    }
+def new_views(policy, **options):
+    """Return the dataset."""
+    options = {"augmentation": policy, "seed": _SEED.value, **options}
     if _DATASET.value == "sample":
         return kc.data.views_from_arrays(*kc.data.load_sample()[0], **options)
+    options["cache_decoded"] = _CACHE.value
     if folder():
-        return kc.data.views_from_directory(
-            folder(), cache_decoded=_CACHE.value, **options
-        )
-    return kc.data.views_from_tfds(
-        _DATASET.value, _SPLIT.value, cache_decoded=_CACHE.value, **options
-    )
+        return kc.data.views_from_directory(folder(), **options)
+    return kc.data.views_from_tfds(_DATASET.value, _SPLIT.value, **options)
 
 
 def new_model(shape):
@@ -275,25 +288,20 @@ def new_model(shape):
     # A ResNet is trained on crops, and used on whole images.
     crop = _CROP.value or shape[0]
     encoder = new_encoder((crop, crop, shape[-1]))
-    if _METHOD.value == "supervised":
+    if method() is Supervised:
         if not _CLASSES.value:
-            sys.exit("--method=supervised trains a classifier. Give --num_classes=N.")
+            sys.exit("--recipe=supervised trains a classifier. Give --num_classes=N.")
         model = Supervised(encoder)
     else:
-        arguments = {"num_classes": _CLASSES.value}
-        if _TEMPERATURE.value:
-            arguments["temperature"] = _TEMPERATURE.value
-        if _SYMMETRIC.value:
-            arguments["symmetric"] = True
-        model = METHODS[_METHOD.value](encoder, **arguments)
-    optimizer = None
+        arguments = {"num_classes": _CLASSES.value, **changes(_MODEL)}
+        if method().needs.ids:
+            one_by_one = new_views(new_policy(shape), batch_size=1)
+            arguments["num_examples"] = len(one_by_one)
+        model = RECIPES[_RECIPE.value].model(encoder, **arguments)
     if _RATE.value:
         schedule = kc.optimizers.WarmupCosine(_RATE.value, warmup_epochs=1)
         optimizer = kc.optimizers.CoupledSGD(schedule, weight_decay=_DECAY.value)
-    momentum_update = None
-    if _MOMENTUM.value:
-        momentum_update = kc.callbacks.MomentumUpdate(_MOMENTUM.value)
-    model.compile(optimizer, momentum_update=momentum_update)
+        model.compile(optimizer, momentum_update=model.momentum_update)
     return model
 
 

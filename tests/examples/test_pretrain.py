@@ -60,7 +60,7 @@ def folder(tmp_path_factory):
 
 
 def test_a_run_goes_on_and_ends_as_a_preset(folder):
-    flags = ("--method=byol", "--epochs=2")
+    flags = ("--recipe=byol_small", "--epochs=2")
     first = run(folder, *flags)
     assert first.returncode == 0, first.stderr[-3000:]
     assert "photos: kNN" in first.stdout  # its own labelled images, and no others
@@ -105,19 +105,30 @@ def test_a_run_that_diverges_ends_with_a_sentence(folder):
     assert left <= {"run.json", "history.csv", "checkpoint.weights.h5"}
 
 
-def test_what_is_measured_on(folder, monkeypatch, capsys):
+@pytest.fixture
+def module(folder, monkeypatch):
+    """The script as a module, and a function that parses flags for it."""
     monkeypatch.chdir(folder)
     values = flags.FlagValues()
-    for kind in ("string", "integer", "float", "bool", "list", "enum"):
+    for kind in ("string", "integer", "float", "bool", "list", "enum", "multi_string"):
         define = functools.partial(getattr(flags, f"DEFINE_{kind}"), flag_values=values)
         monkeypatch.setattr(flags, f"DEFINE_{kind}", define)
     spec = importlib.util.spec_from_file_location("pretrain", PRETRAIN)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
 
-    def measured_on(*arguments):
+    def parse(*arguments):
         values.unparse_flags()
         values(["pretrain", *arguments])
+
+    return script, parse
+
+
+def test_what_is_measured_on(folder, module, capsys):
+    module, parse = module
+
+    def measured_on(*arguments):
+        parse(*arguments)
         return module.measured_on()
 
     photos = pathlib.Path("photos")
@@ -127,18 +138,31 @@ def test_what_is_measured_on(folder, monkeypatch, capsys):
     assert measured_on("--dataset=photos", "--measure=") == []
     assert capsys.readouterr().out == ""
     # What a method has learned by heart is no test of it.
-    labelled = ("--method=supcon", "--dataset=photos")
+    labelled = ("--recipe=supcon_small", "--dataset=photos")
     assert measured_on(*labelled) == []
-    assert "photos: no accuracy. --method=supcon" in capsys.readouterr().out
+    assert "photos: no accuracy. --recipe=supcon" in capsys.readouterr().out
     assert measured_on(*labelled, "--measure=flat") == [pathlib.Path("flat")]
     for part in ("train", "test"):
         (folder / "parts" / part).mkdir(parents=True)
-    assert measured_on("--method=supcon", "--dataset=parts") == [pathlib.Path("parts")]
+    assert measured_on("--recipe=supcon_small", "--dataset=parts") == [
+        pathlib.Path("parts")
+    ]
     assert module.folder() == pathlib.Path("parts/train")
 
 
+@pytest.mark.parametrize(
+    "flag, message",
+    [("--model=temperature", "NAME=VALUE"), ("--policy=blur=a b", "NAME=VALUE")],
+)
+def test_flags_that_are_no_arguments(module, flag, message):
+    script, parse = module
+    parse(flag)
+    with pytest.raises(SystemExit, match=message):
+        script.changes(script._MODEL), script.changes(script._POLICY)
+
+
 def test_supervised_needs_the_number_of_classes(folder):
-    done = run(folder, "--method=supervised")
+    done = run(folder, "--recipe=supervised")
     assert done.returncode != 0
     assert "Give --num_classes=N" in done.stderr
     # What is refused is no run: the flags may be mended.
@@ -148,16 +172,16 @@ def test_supervised_needs_the_number_of_classes(folder):
 @pytest.mark.parametrize(
     "flags",
     [
-        ("--method=simclr", "--temperature=0.2", "--num_classes=2"),
-        ("--method=supcon", "--strength=0.4", "--note=Random"),
-        ("--method=sce", "--symmetric", "--policy=byol", "--momentum=0.9"),
-        ("--method=supervised", "--num_classes=2", "--learning_rate=0.1"),
+        ("--recipe=sce_small", "--policy=blur=0.1", "--model=symmetric=True"),
+        ("--recipe=instance_discrimination_imagenet", "--model=num_negatives=4"),
+        ("--recipe=supervised", "--num_classes=2", "--learning_rate=0.1"),
     ],
 )
 def test_methods_on_a_data_set_of_tfds(folder, flags):
     done = run(folder, "--dataset=tiny", "--cache", "--epochs=1", "--measure=", *flags)
     assert done.returncode == 0, done.stderr[-3000:]
-    name = f"{flags[0].removeprefix('--method=')}_resnet10_tiny"
+    short = flags[0].removeprefix("--recipe=").rsplit("_", 1)[0]
+    name = f"{short}_resnet10_tiny"
     about = kc.zoo.describe(folder / "runs" / name / name)
     assert about["data"] == "tiny, train"
     assert about["command"].startswith("python ")
