@@ -4,9 +4,11 @@
     python examples/pretrain.py --recipe=moco_v2_imagenet --dataset=photos/ --size=96 \
         --depth=18 --model=queue_size=4096 --policy=blur=0.1
 
-Interrupted at any moment, it goes on when started again with the same flags. Writes to
-the output folder run.json (the flags), checkpoint.weights.h5, history.csv (one row an
-epoch), encoder.keras, and a preset, the folder that `kc.from_preset` loads. At the end
+Interrupted at any moment, it goes on when started again with the same flags; with more
+--epochs it is extended, and a run that has diverged goes on from its last good epoch
+with a lower --learning_rate. Writes to the output folder run.json (the flags),
+checkpoint.weights.h5, history.csv (one row an epoch), encoder.keras, and a preset, the
+folder that `kc.from_preset` loads. At the end
 kNN and linear accuracy are measured: of a folder on its own labelled images, a fifth of
 each class folder held out. A folder that holds `train` and `test` is trained on the one
 and tested on the other.
@@ -15,8 +17,8 @@ SimCLR's views.
 """
 
 import ast
-import contextlib
 import csv
+import io
 import json
 import os
 import pathlib
@@ -34,7 +36,7 @@ from absl import app, flags, logging
 from keras import ops
 
 import keras_contrastive as kc
-from keras_contrastive.files import write_json, write_model
+from keras_contrastive.files import write_bytes, write_json, write_model
 
 RECIPES = {name.lower(): getattr(kc.recipes, name) for name in kc.recipes.__all__}
 del RECIPES["recipe"]  # the class
@@ -82,6 +84,8 @@ _MEASURE = flags.DEFINE_list(
 
 # What `run.json` need not agree in when a run goes on.
 NOT_THE_RUN = ("output", "measure", "licence", "note")
+# What may change on the way, as long as both are given: a recipe has its own optimizer.
+ON_THE_WAY = ("epochs", "learning_rate", "weight_decay")
 
 
 def main(argv):
@@ -109,7 +113,10 @@ def main(argv):
             views, epochs=_EPOCHS.value, verbose=2, callbacks=[history, checkpoint]
         )
     except FloatingPointError as error:
-        sys.exit(f"{error} With other flags give another --output.")
+        anew = "give another --output to start anew."
+        if _RATE.value:
+            sys.exit(f"{error} Lower --learning_rate to go on from there, or {anew}")
+        sys.exit(f"{error} With --learning_rate it is another run: {anew}")
 
     keras.config.set_dtype_policy("float32")
     encoder = new_encoder(shape)
@@ -176,30 +183,39 @@ class Supervised(kc.ContrastiveModel):
 
 def start_or_go_on(output):
     """Record the flags, or see that they are those of the run that is there."""
-    run = {f.name: f.value for f in flags.FLAGS.get_flags_for_module(__name__)}
+    flags_now = {f.name: f.value for f in flags.FLAGS.get_flags_for_module(__name__)}
     record = output / "run.json"
+    command = shlex.join(["python", *sys.argv])
+    run = {"command": command, "commit": commit(), "flags": flags_now}
     if record.exists():
         before = json.loads(record.read_text())
-        names = (*run, *before["flags"])
-        differ = [
-            f"{name}: {before['flags'].get(name)} -> {run.get(name)}"
-            for name in dict.fromkeys(names)
-            if name not in NOT_THE_RUN and before["flags"].get(name) != run.get(name)
-        ]
-        if differ:
+        old, new = before["flags"], flags_now
+        changed, other = [], []
+        for name in dict.fromkeys((*new, *old)):
+            values = old.get(name), new.get(name)
+            if name in NOT_THE_RUN or values[0] == values[1]:
+                continue
+            may_change = name in ON_THE_WAY and None not in values
+            (changed if may_change else other).append(
+                f"{name}: {values[0]} -> {values[1]}"
+            )
+        if new["epochs"] < old["epochs"]:
+            other.append(f"epochs: {old['epochs']} -> {new['epochs']}")
+        if other:
             sys.exit(
-                f"{output} holds a run with other flags ({'; '.join(differ)}). Give "
+                f"{output} holds a run with other flags ({'; '.join(other)}). Give "
                 "its flags to go on with it, or another --output."
             )
-        return before
-    command = shlex.join(["python", *sys.argv])
-    this = {"command": command, "commit": commit(), "flags": run}
+        if not changed:
+            return before
+        print(f"{output} holds a run with other flags: {'; '.join(changed)}.")
+        run["command"] = f"{before['command']}, then {command}"
     try:
         output.mkdir(parents=True, exist_ok=True)
-        write_json(record, this)
+        write_json(record, run)
     except OSError as error:
         sys.exit(f"Cannot write to {output}: {error.strerror}. Give --output=FOLDER.")
-    return this
+    return run
 
 
 def folder():
@@ -306,7 +322,11 @@ def new_model(shape):
 
 
 class History(keras.callbacks.Callback):
-    """Appends each epoch's metrics and seconds to a CSV file."""
+    """Keeps each epoch's metrics and seconds in a CSV file.
+
+    It is written anew every epoch: after a kill it holds epochs that the checkpoint
+    does not, and which come again.
+    """
 
     def __init__(self, path):
         super().__init__()
@@ -317,21 +337,27 @@ class History(keras.callbacks.Callback):
         self.start = time.time()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Write a row."""
+        """Write the rows of the epochs up to this one."""
         row = {"epoch": epoch + 1, "seconds": time.time() - self.start, **logs}
-        with self.path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, row)
-            if file.tell() == 0:
-                writer.writeheader()
-            writer.writerow(row)
+        rows = [r for r in self.rows() if int(r["epoch"]) <= epoch] + [row]
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, dict.fromkeys(name for r in rows for name in r))
+        writer.writeheader()
+        writer.writerows(rows)
+        write_bytes(self.path, text.getvalue().encode())
+
+    def rows(self):
+        """Return what is in the file, but for rows that are torn."""
+        if not self.path.exists():
+            return []
+        with self.path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        whole = [r for r in rows if None not in r and None not in r.values()]
+        return [r for r in whole if r["epoch"].isdigit()]
 
     def minutes(self):
         """Return the length of the run: its median epoch times the epochs."""
-        seconds = []
-        with self.path.open(newline="") as file:
-            for row in csv.DictReader(file):
-                with contextlib.suppress(TypeError, ValueError, KeyError):
-                    seconds.append(float(row["seconds"]))  # unless it is a torn row
+        seconds = [float(row["seconds"]) for row in self.rows()]
         if not seconds:
             return None
         return round(statistics.median(seconds) * _EPOCHS.value / 60, 1)

@@ -36,6 +36,8 @@ class BindSchedules(keras.callbacks.Callback):
         done = getattr(self.model, "_initial_epoch", None) or self.initial_epoch
         if done > 0:
             set_epoch(self.dataset, done)
+        if done >= self.params["epochs"]:
+            return  # nothing is trained
         self._done = done
         self._steps = self._steps_per_epoch()
         if self._steps is None and self._binds_learning_rate():

@@ -9,6 +9,9 @@ from keras_contrastive.finite import named, not_finite
 # Loss scaling halves its factor at every overflow, from 2**15 on: so far down no factor
 # helps, and training stands still.
 _LOWEST_SCALE = 2.0**-10
+# No weight that learns comes near it. Above, two layers in a row overflow float32 where
+# batch norm takes the variance: the next step is NaN, whatever the learning rate.
+_LARGEST_WEIGHT = 1e8
 
 
 class FiniteCheck(keras.callbacks.Callback):
@@ -17,7 +20,7 @@ class FiniteCheck(keras.callbacks.Callback):
     `ContrastiveModel.fit` puts it before all other callbacks. After every batch it
     looks at the running mean of the loss, which Keras has brought to the host anyway,
     and which stays NaN once it is; after every epoch at all weights, since the last
-    step of an epoch can spoil them after its loss.
+    step of an epoch can spoil them after its loss: a weight above 1e8 is lost as well.
 
     A step that float16 loss scaling skips, because a gradient overflowed, has changed
     nothing and is no divergence; a scale that has fallen below 2**-10 is.
@@ -43,10 +46,10 @@ class FiniteCheck(keras.callbacks.Callback):
             raise self._diverged(found, logs)
 
     def on_epoch_end(self, epoch, logs=None):
-        """Raise a FloatingPointError if a weight is NaN or infinite."""
-        bad = not_finite(training_state(self.model))
-        if bad:
-            raise self._diverged(f"NaN or infinity is in {named(bad)}", logs or {})
+        """Raise a FloatingPointError if a weight is NaN, infinite or above 1e8."""
+        found = spoiled(self.model)
+        if found:
+            raise self._diverged(found, logs or {})
 
     def _diverged(self, found, logs):
         rate = logs.get("learning_rate")
@@ -66,8 +69,25 @@ class FiniteCheck(keras.callbacks.Callback):
         )
 
 
+def spoiled(model) -> str | None:
+    """Return what is wrong with a state from which no training can go on, or None."""
+    bad = not_finite(training_state(model))
+    if bad:
+        return f"NaN or infinity is in {named(bad)}"
+    weights = [v for v in model.trainable_variables if v.shape.num_elements()]
+    largest = [
+        keras.ops.cast(keras.ops.max(keras.ops.abs(v)), "float32") for v in weights
+    ]
+    largest = keras.ops.convert_to_numpy(keras.ops.stack(largest)) if weights else []
+    bad = [v.path for v, m in zip(weights, largest, strict=True) if m > _LARGEST_WEIGHT]
+    return f"A weight above {_LARGEST_WEIGHT:g} is in {named(bad)}" if bad else None
+
+
 def training_state(model) -> list:
     """Return all variables that a training goes on from, each optimizer's included."""
-    optimizers = [model.optimizer, model.probe and model.probe.optimizer]
+    optimizers = [
+        getattr(model, "optimizer", None),
+        getattr(model.probe, "optimizer", None),
+    ]
     optimizers = [v for o in optimizers if o for v in o.variables]
     return list({id(v): v for v in [*model.variables, *optimizers]}.values())

@@ -15,10 +15,22 @@ import numpy as np
 import tensorflow as tf
 
 from keras_contrastive.data.array_checks import HIGHEST, LOWEST
+from keras_contrastive.data.bad_examples import damaged_files, tfrecord_files
 from keras_contrastive.methods import data_contract
 from keras_contrastive.methods.batch import split_targets
 
 _PIECE = 1024  # images of an array that are looked at together
+_PACKAGE = os.path.dirname(os.path.dirname(__file__))
+# An error of the data names this op as where it went wrong; one of a step on a GPU may
+# name it, too, as "[[IteratorGetNext/_2]]".
+_FROM_DATA = re.compile(
+    r"(node |\[\[)(MultiDevice)?IteratorGetNext\w*(\}\}|\]\])"
+    r"|__wrapped__IteratorGetNext"
+)
+_INSIDE = re.compile(
+    r"Error in user-defined function passed to .*? with iterator: \S+: "
+    r"|\{\{.*?\}\} |\(0\) [A-Z_]+: +"
+)
 _OPEN, _CLOSE = "<keras_contrastive>", "</keras_contrastive>"
 
 _NAN = (
@@ -163,10 +175,41 @@ def check_first_batch(model, batch) -> int:
     return total
 
 
-def readable(error: tf.errors.OpError) -> Exception:
-    """Return a ValueError with our sentence if `error` is one of the host checks."""
+def readable(error: tf.errors.OpError, data=(), place="") -> Exception:
+    """Return what `error` says about the data, without TensorFlow's stack around it.
+
+    Args:
+        error: What ended a `fit` or `evaluate`.
+        data: All that it ran on; TFRecord files behind it are searched for damage.
+        place: Where it happened, such as " in epoch 2, after step 3".
+
+    Returns:
+        A ValueError with our sentence, if it is one of the host checks; a RuntimeError
+        that quotes the data's own error; or `error` itself, if it is another one.
+    """
     sentence = re.search(f"{_OPEN}(.*?){_CLOSE}", str(error), re.DOTALL)
-    return ValueError(sentence.group(1)) if sentence else error
+    if sentence:
+        return ValueError(sentence.group(1))
+    if not _FROM_DATA.search(str(error)):
+        return error
+    damaged = []
+    if isinstance(error, tf.errors.DataLossError):
+        for dataset in data:
+            if isinstance(dataset, tf.data.Dataset):
+                damaged += damaged_files(tfrecord_files(dataset))
+    files = f" Damaged: {'; '.join(damaged[:3])}." if damaged else ""
+    return RuntimeError(f"The data ended with an error{place}: {_cause(error)}.{files}")
+
+
+def _cause(error) -> str:
+    """The sentence of an error inside a dataset, and where Python raised it."""
+    text = _INSIDE.sub("", re.split(r"\n\t? *\[\[", str(error))[0])
+    said, python, trace = text.partition("\nTraceback (most recent call last):\n")
+    said = said.strip().splitlines()[-1].strip(" .") if said.strip() else text.strip()
+    frames = re.findall(r'File "(.+?)", line (\d+), in (.+)', trace)
+    if not frames or frames[-1][0].startswith(_PACKAGE):
+        return said
+    return "{} ({}, line {}, in {})".format(said, *frames[-1])
 
 
 def _check_structure(model, views, targets, weights=None) -> None:

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_contrastive.callbacks.bind_schedules import BindSchedules
 from keras_contrastive.callbacks.checkpoint import Checkpoint
-from keras_contrastive.callbacks.finite_check import FiniteCheck
+from keras_contrastive.callbacks.finite_check import FiniteCheck, training_state
 from keras_contrastive.callbacks.knn_evaluation import KNNEvaluation
 from keras_contrastive.callbacks.momentum_update import MomentumUpdate
 from keras_contrastive.encoder_checks import warn_of_unsafe_convolutions
@@ -123,7 +123,8 @@ class ViewTrainer(keras.Model):
 
         Raises:
             FloatingPointError: If the loss, or a weight at the end of an epoch, is NaN
-                or infinite. No callback sees such a state.
+                or infinite, or such a weight above 1e8. No callback sees such a state.
+            RuntimeError: If the data raises an error, which is quoted.
         """
         self._assert_compile_called("fit")
         share = kwargs.get("validation_split")
@@ -141,23 +142,30 @@ class ViewTrainer(keras.Model):
             kwargs.setdefault("shuffle", False)  # a dataset shuffles itself
         bind = BindSchedules(x, global_batch, kwargs.get("initial_epoch", 0))
         own = [bind] if global_batch else [bind, FirstBatch(bind)]
+        check = FiniteCheck()
         if isinstance(callbacks, keras.callbacks.CallbackList):
             for callback in own:
                 callbacks.append(callback)
-            check = FiniteCheck()
             check.set_model(self)
             callbacks.callbacks.insert(0, check)
         else:
-            given = _measurements_first(tf.nest.flatten(callbacks or []))
-            callbacks = [FiniteCheck(), *given, *own]
+            given = _in_order(tf.nest.flatten(callbacks or []))
+            callbacks = [check, *given, *own]
         try:
             return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
         except FloatingPointError as error:
             raise FloatingPointError(f"{error} {_standing(callbacks)}") from None
-        except tf.errors.InvalidArgumentError as error:
-            raise checked_data.readable(error) from None
+        except tf.errors.OpError as error:
+            place = f" in epoch {check.epoch}, after step {check.step}"
+            data = tf.nest.flatten((kwargs.get("validation_data"),))
+            said = checked_data.readable(error, (x, *data), place)
+            if said is error:
+                raise
+            raise type(said)(f"{said} {_standing(callbacks)}") from None
         finally:
             self._initial_epoch = None  # set by callbacks, for this `fit` alone
+            for checkpoint in _checkpoints(callbacks):
+                checkpoint.release()
             if isinstance(own[-1], FirstBatch):
                 own[-1].stand_aside()
 
@@ -171,12 +179,13 @@ class ViewTrainer(keras.Model):
         inference mode.
         """
         self._assert_compile_called("evaluate")
-        if not kwargs.get("_use_cached_eval_dataset"):  # `fit` has checked that one
-            x = checked_data.checked(self, x, y, batch_size, training=False)
+        if kwargs.get("_use_cached_eval_dataset"):  # `fit` checks and reads its errors
+            return super().evaluate(x, y, batch_size, **kwargs)
+        x = checked_data.checked(self, x, y, batch_size, training=False)
         try:
             return super().evaluate(x, y, batch_size, **kwargs)
-        except tf.errors.InvalidArgumentError as error:
-            raise checked_data.readable(error) from None
+        except tf.errors.OpError as error:
+            raise checked_data.readable(error, [x]) from None
 
     def _checked(self, data, batch_size):
         x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
@@ -225,6 +234,22 @@ class ViewTrainer(keras.Model):
 
     # Saving.
 
+    def load_weights(self, filepath, *args, **kwargs):
+        """Load weights as `keras.Model.load_weights`, all of them or none.
+
+        Raises:
+            ValueError: As in Keras, if the file does not fit; weights and optimizer are
+                then as they were.
+        """
+        variables = training_state(self)
+        before = [keras.ops.convert_to_numpy(variable) for variable in variables]
+        try:
+            return super().load_weights(filepath, *args, **kwargs)
+        except BaseException:
+            for variable, value in zip(variables, before, strict=True):
+                variable.assign(value)
+            raise
+
     def get_config(self):
         """Return the arguments that every method takes; methods add their own."""
         serialize = keras.saving.serialize_keras_object
@@ -271,10 +296,14 @@ class ViewTrainer(keras.Model):
         self.optimizer.build(self.trainable_variables)
 
 
+def _checkpoints(callbacks) -> list[Checkpoint]:
+    callbacks = getattr(callbacks, "callbacks", callbacks)
+    return [c for c in callbacks if isinstance(c, Checkpoint)]
+
+
 def _standing(callbacks) -> str:
     """Return what is left of a run that ends with an error."""
-    callbacks = getattr(callbacks, "callbacks", callbacks)
-    checkpoints = [c for c in callbacks if isinstance(c, Checkpoint)]
+    checkpoints = _checkpoints(callbacks)
     if not checkpoints:
         return "No state was saved: pass fit a kc.callbacks.Checkpoint to keep one."
     return " ".join(checkpoint.standing() for checkpoint in checkpoints)
@@ -294,14 +323,17 @@ def _all_arrays(x) -> bool:
     return all(hasattr(part, "shape") for part in tf.nest.flatten(x))
 
 
-def _measurements_first(callbacks: list) -> list:
-    """Move a KNNEvaluation before the callbacks that monitor what it measures."""
+def _in_order(callbacks: list) -> list:
+    """Move a KNNEvaluation before the callbacks that monitor what it measures.
+
+    And a Checkpoint to the end: after what stops a run or takes back its best weights.
+    """
     for measures in [c for c in callbacks if isinstance(c, KNNEvaluation)]:
         monitors = [getattr(c, "monitor", None) == measures.name for c in callbacks]
         if any(monitors[: callbacks.index(measures)]):
             callbacks.remove(measures)
             callbacks.insert(monitors.index(True), measures)
-    return callbacks
+    return sorted(callbacks, key=lambda c: isinstance(c, Checkpoint))
 
 
 def _optimizer(model, optimizer) -> keras.optimizers.Optimizer:

@@ -102,6 +102,14 @@ def test_weights_that_the_last_step_spoils_are_saved_nowhere(tmp_path):
     before = path.read_bytes()
     with pytest.raises(FloatingPointError, match="is not written to .*run.weights.h5"):
         checkpoint.save(2)
+    model.load_weights(path)
+    kernel = model.trainable_variables[0]
+    kernel.assign(kernel * 0 + 2e8)
+    with pytest.raises(
+        FloatingPointError, match=r"A weight above 1e.08 is in '.*kernel"
+    ):
+        checkpoint.save(2)
+    kernel.assign(kernel * np.inf)
     assert path.read_bytes() == before
     with pytest.raises(ValueError, match="finite weights"):
         kc.save_to_preset(model, tmp_path / "preset")

@@ -5,6 +5,7 @@ import functools
 import importlib.util
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -89,20 +90,27 @@ def test_a_run_goes_on_and_ends_as_a_preset(folder):
     assert about["note"] == "Twice" and about["minutes"] >= 0
     assert {*about["metrics"]} == {"sample", "photos"}  # the weights are the same
 
-    other = run(folder, *flags, "--learning_rate=0.1")
-    assert other.returncode != 0
-    assert "learning_rate: None -> 0.1" in other.stderr
-    assert "another --output" in other.stderr
 
-
-def test_a_run_that_diverges_ends_with_a_sentence(folder):
-    done = run(folder, "--learning_rate=1e12", "--epochs=9", "--output=diverged")
+def test_a_run_that_diverges_goes_on_with_a_lower_learning_rate(folder):
+    flags = ("--epochs=9", "--output=diverged", "--measure=")
+    done = run(folder, "--learning_rate=1e12", *flags)
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
     assert "of epoch" in last and "has diverged" in last and "learning rate" in last
-    assert "checkpoint.weights.h5" in last and "another --output" in last
-    left = {path.name for path in (folder / "diverged").iterdir()}
+    # Huge weights are as bad: with them no learning rate would help.
+    assert "checkpoint.weights.h5 holds no state of this run yet" in last
+    assert "Lower --learning_rate to go on from there, or give another --out" in last
+    output = folder / "diverged"
+    left = {path.name for path in output.iterdir()}
     assert left <= {"run.json", "history.csv", "checkpoint.weights.h5"}
+    done = run(folder, "--learning_rate=1e-3", *flags)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "other flags: learning_rate: 1000000000000.0 -> 0.001." in done.stdout
+    with (output / "history.csv").open() as file:
+        epochs = [row["epoch"] for row in csv.DictReader(file)]
+    assert epochs == [str(i + 1) for i in range(9)]
+    command = kc.zoo.describe(output / "simclr_resnet10_photos")["command"]
+    assert re.fullmatch("python .*rate=1e12.*, then python .*rate=1e-3.*", command)
 
 
 @pytest.fixture
@@ -113,8 +121,10 @@ def module(folder, monkeypatch):
     for kind in ("string", "integer", "float", "bool", "list", "enum", "multi_string"):
         define = functools.partial(getattr(flags, f"DEFINE_{kind}"), flag_values=values)
         monkeypatch.setattr(flags, f"DEFINE_{kind}", define)
+    monkeypatch.setattr(flags, "FLAGS", values)
     spec = importlib.util.spec_from_file_location("pretrain", PRETRAIN)
     script = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "pretrain", script)  # whose flags they are
     spec.loader.exec_module(script)
 
     def parse(*arguments):
@@ -122,6 +132,52 @@ def module(folder, monkeypatch):
         values(["pretrain", *arguments])
 
     return script, parse
+
+
+def test_flags_of_a_run_that_is_there(module, tmp_path, capsys):
+    module, parse = module
+
+    def start(*flags):
+        parse("--epochs=5", *flags)
+        return module.start_or_go_on(tmp_path)
+
+    first = start("--learning_rate=0.1")
+    assert start("--learning_rate=0.1", "--note=Twice") == first
+    assert capsys.readouterr().out == ""
+    longer = start("--learning_rate=0.2", "--epochs=7")
+    assert (
+        "flags: epochs: 5 -> 7; learning_rate: 0.1 -> 0.2." in capsys.readouterr().out
+    )
+    for given, words in {
+        ("--epochs=7",): "learning_rate: 0.2 -> None",
+        ("--learning_rate=0.2", "--epochs=7", "--model=temperature=0.3"): "model: ",
+        ("--learning_rate=0.2", "--epochs=6"): "epochs: 7 -> 6",
+    }.items():
+        with pytest.raises(SystemExit, match=f"{words}.*another --output"):
+            start(*given)
+    assert start("--learning_rate=0.2", "--epochs=7") == longer
+
+
+def test_history_after_a_kill(module, tmp_path):
+    module, parse = module
+    parse("--epochs=600")
+    history = module.History(tmp_path / "history.csv")
+
+    def rows(epochs, **logs):
+        for epoch in epochs:
+            history.on_epoch_begin(epoch)
+            history.on_epoch_end(epoch, {"loss": 1.5, **logs})
+        with history.path.open(newline="") as file:
+            return list(csv.DictReader(file))
+
+    rows(range(4))
+    with history.path.open("a") as file:
+        file.write("5,0.")  # as one was torn by a kill
+    # The checkpoint holds two epochs.
+    found = rows([2, 3, 4], val_loss=2.5)
+    assert [row["epoch"] for row in found] == ["1", "2", "3", "4", "5"]
+    assert [row["val_loss"] for row in found] == ["", "", "2.5", "2.5", "2.5"]
+    assert history.minutes() == 0
 
 
 def test_what_is_measured_on(folder, module, capsys):

@@ -94,17 +94,15 @@ def test_steps_per_execution_and_one_trace():
 def test_resumed(tmp_path):
     expected, _ = fitted(dataset(), "byol", epochs=3)
     path = tmp_path / "run.weights.h5"
-    stop = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: setattr(model, "stop_training", True)
-    )
-    model = build("byol")
-    model.compile(jit_compile=False)
-    model.fit(
-        unknown(dataset()),
-        epochs=3,
-        verbose=0,
-        callbacks=[stop, kc.callbacks.Checkpoint(path)],
-    )
+
+    def interrupt(epoch, logs):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    stop = keras.callbacks.LambdaCallback(on_epoch_begin=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        callbacks = [stop, kc.callbacks.Checkpoint(path)]
+        fitted(unknown(dataset()), "byol", epochs=3, callbacks=callbacks)
     checkpoint = kc.callbacks.Checkpoint(path)
     model, found = fitted(unknown(dataset()), "byol", epochs=3, callbacks=[checkpoint])
     assert len(found["loss"]) == 2
