@@ -100,14 +100,18 @@ def views_from_source(source: Source, options: Options) -> tf.data.Dataset:
             images = crop_first.rest(images, key)
         return epoch, options.element(images, ids, *labels)
 
-    @functools.lru_cache(maxsize=2)
-    def replay_of(epoch):
+    replayed = Epochs()
+
+    @functools.cache
+    def replay():
         """The order of an epoch, with indices in the place of records."""
         indices = cached.indices()
-        replay = tf.data.Dataset.from_tensors(np.int64(epoch)).flat_map(
-            lambda e: twice(e, indices)
-        )
-        return Replay(replay)
+        return replayed.dataset().flat_map(lambda epoch: twice(epoch, indices))
+
+    @functools.lru_cache(maxsize=2)
+    def replay_of(epoch):
+        replayed.next = epoch  # read when the replay begins, at the first gap
+        return Replay(replay())
 
     def on_gap(epoch, first, numbers):
         missing = np.setdiff1d(np.arange(first, numbers[-1]), numbers)

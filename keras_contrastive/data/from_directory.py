@@ -125,12 +125,16 @@ def images_from_directory(
     return dataset
 
 
+# Outside of a function each call would trace anew the functions in it.
+_decode = tf.function(decode_image, autograph=False)
+
+
 def source_of_files(path, files, labels, channels) -> Source:
     """Image files below `path`, with their labels unless these are None."""
 
     def explain(index):
         try:
-            image = decode_image(tf.io.read_file(files[index]), channels)
+            image = _decode(tf.io.read_file(files[index]), channels)
         except (tf.errors.OpError, ValueError) as error:
             return f"{files[index]}: {reason(error)}"
         return f"{files[index]}: the augmentation failed on shape {image.shape}"
