@@ -15,7 +15,8 @@ MAX_PIXELS = 250_000_000
 # Photographs have 2 to 10 pixels in a byte.
 FREE_PIXELS = 25_000_000
 PIXELS_PER_BYTE = 20
-# Ten scans of a progressive JPEG, what most have, cost as much as one image.
+# Ten scans of a progressive JPEG, what most have, cost as much as one image. A PNG of
+# 16 bits costs as much as two.
 SCANS_PER_IMAGE = 10
 MAX_SCANS = 100
 # A text in a PNG may be compressed, and become 8 MB.
@@ -46,7 +47,8 @@ def read_header(data, max_pixels: int = MAX_PIXELS) -> Header:
 
     - more than `max_pixels` pixels;
     - more than 25 million pixels in a file that has no byte for each 20 of the rest
-      (every ten scans of a progressive JPEG count as its pixels once);
+      (every ten scans of a progressive JPEG count as its pixels once, a PNG of 16 bits
+      as 20 scans);
     - a JPEG of more than 100 scans;
     - a PNG with more bytes of compressed pixels than of pixels, or with more than 8
       texts that may be compressed;
@@ -81,8 +83,9 @@ def read_header(data, max_pixels: int = MAX_PIXELS) -> Header:
         (pixels <= max_pixels) & (pixels * images <= allowed) & (scans <= MAX_SCANS),
         f"Expected an image of at most {max_pixels} pixels, of at most "
         f"{FREE_PIXELS} and {PIXELS_PER_BYTE} for each byte of the file (every "
-        f"{SCANS_PER_IMAGE} scans of a JPEG count as its pixels once), and of at "
-        f"most {MAX_SCANS} scans. Make it smaller or save it again. Received this "
+        f"{SCANS_PER_IMAGE} scans of a JPEG count as its pixels once, a PNG of 16 bits "
+        f"as {2 * SCANS_PER_IMAGE} scans), and of at most {MAX_SCANS} scans. Make it "
+        "smaller or save it again. Received this "
         "height and width, number of scans, and number of bytes:",
         size,
         scans,
@@ -115,6 +118,15 @@ def _jpeg(data):
     # A scan begins with FF DA and its length, below 256. Compressed pixels never hold
     # FF DA; what is behind them (a phone's film) holds all three by chance only.
     parts = _split(data, b"\xff\xda\0", MAX_SCANS + 1)
+    ends = tf.raw_ops.StringSplitV2(input=parts[1:], sep=b"\xff\xd9", maxsplit=1)
+    # TensorFlow refuses these, too, but its libjpeg prints a line about each of them.
+    data = _passed(
+        data,
+        tf.size(ends.values) >= tf.size(parts),
+        "Expected a JPEG with pixels (FF DA) and an end (FF D9) behind them. Received "
+        "one that is cut off, of this number of bytes:",
+        tf.strings.length(data),
+    )
     exif = _split(parts[0], b"Exif\0\0", 1)
     # Behind FF E1 and a length: APP1. The text may stand in a comment, too.
     before = tf.strings.substr(tf.strings.join([b"\0\0\0\0", exif[0]]), -4, 2)
@@ -127,7 +139,7 @@ def _jpeg(data):
 
 
 def _png(data):
-    start = tf.strings.join([tf.strings.substr(data, 0, 24), b"\0" * 24])
+    start = tf.strings.join([tf.strings.substr(data, 0, 25), b"\0" * 25])
     size = tf.io.decode_raw(
         tf.strings.substr(start, 16, 8), tf.int32, little_endian=False
     )
@@ -139,7 +151,7 @@ def _png(data):
             lambda: data,
         ),
         tf.reverse(tf.ensure_shape(size, (2,)), [0]),
-        1,
+        tf.where(tf.strings.substr(start, 24, 1) == b"\x10", 2 * SCANS_PER_IMAGE, 1),
         tf.strings.reduce_join(exif[1:]),
     )
 

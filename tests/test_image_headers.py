@@ -204,3 +204,25 @@ def test_a_png_must_not_hold_more_than_its_pixels():
 def test_other_bytes(data, message):
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         decode_image(data)
+
+
+def test_libjpeg_does_not_see_what_is_cut_off(capfd):
+    """It prints "Improper call to JPEG library" past Python, once for each file."""
+    image = np.random.default_rng(0).integers(0, 256, (60, 50, 3), "uint8")
+    for progressive in (False, True):
+        data = tf.io.encode_jpeg(image, progressive=progressive).numpy()
+        for end in (3, 100, len(data) // 2, len(data) - 1):
+            with pytest.raises(tf.errors.InvalidArgumentError, match="is cut off"):
+                DECODE(data[:end])
+    assert "JPEG" not in capfd.readouterr().err
+
+
+def test_a_png_of_16_bits_counts_twice():
+    header = struct.pack(">IIBBBBB", 4000, 4000, 16, 2, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"as 20 scans.*4000\] \[20\]"
+    ):
+        DECODE(data)  # 16 million pixels, twice
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Invalid PNG"):
+        DECODE(data.replace(header, header[:8] + b"\x08" + header[9:]))
