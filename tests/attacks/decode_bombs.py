@@ -130,8 +130,8 @@ def text():
 def measure(data):
     """(whether it is accepted, seconds, megabytes), in a process of its own."""
     import tensorflow as tf
-
     from keras_contrastive.data.decoding import reason
+
     from keras_contrastive.image_io import decode_image
 
     decode = tf.function(decode_image, input_signature=[tf.TensorSpec((), tf.string)])
