@@ -8,10 +8,10 @@ _CHUNK = 1024  # images looked at together, so that a check needs little memory
 
 
 def checked_images(x) -> np.ndarray:
-    """`x` as uint8 or float32 images in [0, 255], without a copy where possible.
+    """Return `x` as uint8 or float32 images in [0, 255], without a copy where possible.
 
     Raises:
-        ValueError: for another rank, dtype or value range, or no images at all.
+        ValueError: For another rank, dtype or value range, or no images at all.
     """
     try:
         x = np.asarray(x)
@@ -73,10 +73,10 @@ def _check_range(x):
 
 
 def check_limits(name: str, low: float, high: float, is_float: bool, remedy: str):
-    """Refuses pixels outside of [0, 255], and floats in [0, 1] that are not all black.
+    """Refuse pixels outside of [0, 255], and floats in [0, 1] that are not all black.
 
     Raises:
-        ValueError: in these two cases; `remedy` is how to multiply by 255.
+        ValueError: In these two cases; `remedy` is how to multiply by 255.
     """
     if low < LOWEST or high > HIGHEST:
         raise ValueError(
@@ -96,10 +96,10 @@ def check_limits(name: str, low: float, high: float, is_float: bool, remedy: str
 
 
 def checked_labels(y, count: int) -> np.ndarray:
-    """`y` as int64 of shape `(count,)`.
+    """Return `y` as int64 of shape `(count,)`.
 
     Raises:
-        ValueError: if `y` is not one integer per image.
+        ValueError: If `y` is not one integer per image.
     """
     y = np.asarray(y)
     if y.ndim == 2 and y.shape[1] == 1:

@@ -22,7 +22,7 @@ _SAME = 1000  # equal errors in a row after which no other outcome is expected
 
 
 def listed(texts) -> str:
-    """Lines for a warning: the first texts in sorted order, and how many more."""
+    """Return lines for a warning: the first texts, sorted, and how many more."""
     texts = sorted(texts)
     shown = "".join(f"\n  {text}" for text in texts[:_SHOWN])
     more = len(texts) - _SHOWN
@@ -30,7 +30,7 @@ def listed(texts) -> str:
 
 
 def reason(error: Exception) -> str:
-    """The sentence in a TensorFlow error, without node names and stacks."""
+    """Return the sentence in a TensorFlow error, without node names and stacks."""
     text = getattr(error, "message", None) or str(error)
     asserted = re.search(r"assertion failed: \[(.*)\]", text)
     if asserted:
@@ -61,10 +61,10 @@ class BadExamples:
         self._found = {}
 
     def add(self, found: dict[str, int]):
-        """Notes bad examples: texts, and for how many examples each stands.
+        """Note bad examples: texts, and for how many examples each stands.
 
         Raises:
-            ValueError: at the first one, if errors are to be raised.
+            ValueError: At the first one, if errors are to be raised.
         """
         self._found |= found
         if self._found and self._raise_errors:
@@ -74,7 +74,7 @@ class BadExamples:
             )
 
     def warn(self):
-        """One warning for what was found since the last call, if anything was."""
+        """Give one warning for what was found since the last call, if anything was."""
         found, self._found = self._found, {}
         if not found:
             return
@@ -86,7 +86,7 @@ class BadExamples:
         )
 
     def give_up(self, first: Callable[[], dict[str, int]]):
-        """Raises: fewer than half of the examples can be read.
+        """Raise: fewer than half of the examples can be read.
 
         Args:
             first: Names a few examples, if none has been named yet.
@@ -111,7 +111,7 @@ def _counted(found):
 
 
 def watch(dataset: tf.data.Dataset, on_gap: Callable) -> tf.data.Dataset:
-    """Calls `on_gap` on the host where the numbers of the elements have a gap.
+    """Call `on_gap` on the host where the numbers of the elements have a gap.
 
     Args:
         dataset: Dataset of `(epoch, numbers, element)`; `numbers` is an int64 scalar,

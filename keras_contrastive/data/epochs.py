@@ -30,7 +30,7 @@ class Epochs:
         self.next = 0
 
     def dataset(self) -> tf.data.Dataset:
-        """One int64 scalar: the epoch, read anew by every iterator."""
+        """Return one int64 scalar: the epoch, read anew by every iterator."""
 
         def start(_):
             epoch = tf.numpy_function(lambda: np.int64(self.next), [], tf.int64)
@@ -41,12 +41,12 @@ class Epochs:
         return dataset
 
     def finish(self, epoch: int):
-        """The pass of `epoch` has handed out its last batch."""
+        """Note that the pass of `epoch` has handed out its last batch."""
         self.next = int(epoch) + 1
 
 
 def set_epoch(dataset: tf.data.Dataset, epoch: int) -> bool:
-    """Says which epoch the next pass over `dataset` plays.
+    """Say which epoch the next pass over `dataset` plays.
 
     Order and views of a pass depend on `(seed, epoch)` alone. Without this call
     the passes play epochs 0, 1, 2, ...; a pass counts when its last batch has
@@ -66,7 +66,7 @@ def set_epoch(dataset: tf.data.Dataset, epoch: int) -> bool:
         dataset nothing happens and the answer is `False`.
 
     Raises:
-        ValueError: if `epoch` is not an integer >= 0.
+        ValueError: If `epoch` is not an integer >= 0.
 
     Example:
         >>> (x, _), _ = kc.data.load_sample()
@@ -93,12 +93,12 @@ def set_epoch(dataset: tf.data.Dataset, epoch: int) -> bool:
 
 
 def order_key(seed: int, epoch):
-    """Key, int32 of shape (2,), for the order of the examples in an epoch."""
+    """Return a key, int32 of shape (2,), for the order of the examples in an epoch."""
     return _key(seed, epoch, _ORDER)
 
 
 def view_key(seed: int, epoch, step, worker: int = 0):
-    """Key, int32 of shape (2,), for the views of batch (or image) `step`."""
+    """Return a key, int32 of shape (2,), for the views of batch (or image) `step`."""
     return _fold(_fold(_key(seed, epoch, _VIEWS), worker), step)
 
 
@@ -112,7 +112,7 @@ def _fold(key, number):
 
 
 def shuffled(dataset: tf.data.Dataset, buffer_size: int, key) -> tf.data.Dataset:
-    """`dataset` in an order that `key` alone decides; call inside a `flat_map`.
+    """Return `dataset` in an order that `key` alone decides; call inside a `flat_map`.
 
     `Dataset.shuffle` mixes its seed with the global one of `tf.random.set_seed`;
     fixing the seed of the graph being traced keeps the global one out.
@@ -123,7 +123,7 @@ def shuffled(dataset: tf.data.Dataset, buffer_size: int, key) -> tf.data.Dataset
 
 
 def play(epoch, dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """`(epoch, element)` for each element of `dataset`."""
+    """Yield `(epoch, element)` for each element of `dataset`."""
     return tf.data.Dataset.zip(tf.data.Dataset.from_tensors(epoch).repeat(), dataset)
 
 
@@ -134,7 +134,7 @@ def finished(
     options: Options,
     on_end=None,
 ) -> tf.data.Dataset:
-    """Prefetches, counts the pass at its last batch, and makes the length known.
+    """Prefetch, count the pass at its last batch, and make the length known.
 
     Args:
         dataset: Dataset of `(epoch, element)`; `element` is what the user gets.

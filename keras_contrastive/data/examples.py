@@ -24,7 +24,7 @@ from keras_contrastive.image_io import decode_image, resize_and_center_crop
 
 
 def views_from_source(source: Source, options: Options) -> tf.data.Dataset:
-    """The dataset that `views_from_directory`, `_tfds` and `_dataset` return.
+    """Return the dataset that `views_from_directory`, `_tfds` and `_dataset` return.
 
     A pass: records in the order of the epoch (the source may raise, but not for ever)
     -> decoded (in parallel, which may fail as well; of floats those outside of
@@ -132,7 +132,7 @@ def views_from_source(source: Source, options: Options) -> tf.data.Dataset:
 
 
 def images_from_source(source: Source, options: Options) -> tf.data.Dataset:
-    """The dataset that `images_from_directory` and `_tfds` return."""
+    """Return the dataset that `images_from_directory` and `_tfds` return."""
     check_one_size(source, options)
     dataset = views_from_source(source, options)
 
@@ -144,7 +144,7 @@ def images_from_source(source: Source, options: Options) -> tf.data.Dataset:
 
 
 def check_one_size(source: Source, options: Options):
-    """Refuses images that make no batch."""
+    """Refuse images that make no batch."""
     if options.image_size is None and None in source.image_shape:
         raise ValueError(
             "`image_size` must be given: a batch holds images of one size, and those "
@@ -154,7 +154,7 @@ def check_one_size(source: Source, options: Options):
 
 
 def _or_give_up(dataset, raises):
-    """`dataset`, and an error for who asks for more than it has."""
+    """Return `dataset`, which raises where more is asked for than it has."""
     spec = dataset.element_spec
 
     def give_up(_):
@@ -166,7 +166,7 @@ def _or_give_up(dataset, raises):
 
 
 def _empty(spec):
-    """Zeros (empty strings) that fit an element spec."""
+    """Return zeros (empty strings) that fit an element spec."""
     return tf.nest.map_structure(
         lambda s: tf.zeros([n or 1 for n in s.shape], s.dtype), spec
     )
@@ -199,13 +199,13 @@ class Cache:
             self.load = lambda record: self._decode(self._read(record))
 
     def indices(self):
-        """Dataset of the indices that `records` gives, without the records."""
+        """Return a dataset of the indices that `records` gives, without the records."""
         if not self.in_memory:
             return self.diagnosis.indices
         return tf.data.Dataset.from_tensor_slices(np.flatnonzero(self._seen))
 
     def filled(self, epoch):
-        """`epoch`, after everything to be kept in memory is there.
+        """Return `epoch` after everything to be kept in memory is there.
 
         `Dataset.cache` keeps nothing unless it has been read to its end, and an
         epoch that drops a remainder never gets there.

@@ -23,7 +23,7 @@ def views_from_arrays(
     *,
     options: Options,
 ) -> tf.data.Dataset:
-    """Batches of views from arrays.
+    """Return batches of views from arrays.
 
     One pass is one epoch of known length (`len(dataset)`), in a new full shuffle
     each time. A whole batch is augmented at once, batches in parallel and in a
@@ -43,7 +43,7 @@ def views_from_arrays(
         `y` `{"id": ids}`. Labels and ids are int64 of shape `(batch_size,)`.
 
     Raises:
-        ValueError: if the images are not a rank-4 numeric array of finite values in
+        ValueError: If the images are not a rank-4 numeric array of finite values in
             [0, 255] (and not of [0, 1]), if labels are no integers or not as many
             as images, if there are fewer images than `batch_size`, or if the
             augmentation does not return a tuple of views.
@@ -104,7 +104,7 @@ def images_from_arrays(
     channels: int | None = None,
     batch_size: int = 256,
 ) -> tf.data.Dataset:
-    """Batches of images in memory, for evaluation, in order, made to fit an encoder.
+    """Return images in memory in batches, for evaluation, made to fit an encoder.
 
     Args:
         x: Images in [0, 255], as in `views_from_arrays`.

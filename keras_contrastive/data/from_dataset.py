@@ -1,4 +1,4 @@
-"""`views_from_dataset`: two-view batches from any `tf.data.Dataset` of images."""
+"""Batches of views from any `tf.data.Dataset` of images."""
 
 import numpy as np
 import tensorflow as tf
@@ -24,7 +24,7 @@ def views_from_dataset(
     num_examples: int | None = None,
     shuffle_buffer: int | None = None,
 ) -> tf.data.Dataset:
-    """Batches of views from a dataset of single images.
+    """Return batches of views from a dataset of single images.
 
     Elements are `image`, `(image,)`, `(image, label)` or dictionaries; an image is
     the bytes of an image file (a string) or `(height, width, channels)` in [0, 255].
@@ -53,7 +53,7 @@ def views_from_dataset(
         Dataset as in `views_from_arrays`.
 
     Raises:
-        ValueError: if the elements are batched or of another form, if the first ones
+        ValueError: If the elements are batched or of another form, if the first ones
             that are not black are in [0, 1] or outside of [0, 255], if the number of
             elements is unknown, infinite or zero, and as in `views_from_arrays`.
 
@@ -114,7 +114,7 @@ def _size(dataset, num_examples):
 
 
 def _records(dataset, image_key, label_key):
-    """`dataset` as `(image,)` or `(image, label)`, checked."""
+    """Return `dataset` as `(image,)` or `(image, label)`, checked."""
     spec = dataset.element_spec
     if isinstance(spec, dict):
         dataset = _from_dictionaries(dataset, image_key, label_key)
@@ -178,7 +178,7 @@ def _check_image(image):
 
 
 def _check_first(records):
-    """Looks at a few images that are not black: a mistaken value range shows there."""
+    """Look at a few images that are not black: a mistaken value range shows there."""
     # Numbered, so that what raises for ever comes to an end.
     first = tf.data.Dataset.zip(tf.data.Dataset.range(_START), records)
     images = first.map(lambda index, record: record[0]).ignore_errors()

@@ -26,7 +26,7 @@ def views_from_directory(
     options: Options,
     labels: bool = True,
 ) -> tf.data.Dataset:
-    """Batches of views from JPEG, PNG, BMP, GIF and WebP files below a folder.
+    """Return batches of views from JPEG, PNG, BMP, GIF and WebP files below a folder.
 
     Any nesting. With class folders (`cat/`, `dog/`, ...) the label is the number of
     the top-level folder in sorted order, and images directly in `path` have label
@@ -47,7 +47,7 @@ def views_from_directory(
         Dataset as in `views_from_arrays`.
 
     Raises:
-        ValueError: if `path` is no folder or has no images below it, and as in
+        ValueError: If `path` is no folder or has no images below it, and as in
             `views_from_arrays`.
 
     Example:
@@ -70,7 +70,7 @@ def images_from_directory(
     labels: bool = True,
     on_error: str = "raise",
 ) -> tf.data.Dataset:
-    """Batches of the images below a folder, for evaluation: all of them, in order.
+    """Return the images below a folder in batches, for evaluation: all, in order.
 
     The files, labels and class names are those of `list_images`; images are decoded and
     resized as `views_from_directory` and the serving signature `serve_bytes` do it.
@@ -95,7 +95,7 @@ def images_from_directory(
         labels, and `file_paths`, a list.
 
     Raises:
-        ValueError: if `path` is no folder or has no (readable) images below it, or a
+        ValueError: If `path` is no folder or has no (readable) images below it, or a
             keyword is impossible.
 
     Example:
@@ -130,7 +130,7 @@ _decode = tf.function(decode_image, autograph=False)
 
 
 def source_of_files(path, files, labels, channels) -> Source:
-    """Image files below `path`, with their labels unless these are None."""
+    """Return the image files below `path`, with their labels unless these are None."""
 
     def explain(index):
         try:
@@ -154,7 +154,7 @@ def source_of_files(path, files, labels, channels) -> Source:
 
 
 def _readable(source, channels):
-    """Indices of the files that can be decoded; one warning names the others."""
+    """Return indices of the files that can be decoded; a warning names the others."""
 
     def size(index, record):
         return index, tf.shape(decode_image(tf.io.read_file(record[0]), channels))

@@ -26,7 +26,7 @@ def views_from_tfds(
     data_dir: str | os.PathLike | None = None,
     shuffle_buffer: int | None = None,
 ) -> tf.data.Dataset:
-    """Batches of views from a data set of TensorFlow Datasets, by its name.
+    """Return batches of views from a data set of TensorFlow Datasets.
 
     A data set that lies prepared in `data_dir` is read without a network; any other
     one is downloaded and prepared first. The shuffle buffer holds encoded images.
@@ -51,10 +51,10 @@ def views_from_tfds(
         Dataset as in `views_from_arrays`.
 
     Raises:
-        ImportError: if tensorflow-datasets is not installed.
-        ValueError: if there is no such data set (near matches are named), split or
+        ImportError: If tensorflow-datasets is not installed.
+        ValueError: If there is no such data set (near matches are named), split or
             feature, and as in `views_from_arrays`.
-        RuntimeError: if the data set cannot be downloaded and prepared.
+        RuntimeError: If the data set cannot be downloaded and prepared.
 
     Example:
         >>> policy = kc.augmentations.simclr(32)
@@ -79,7 +79,7 @@ def images_from_tfds(
     label_key: str | None = "label",
     data_dir: str | os.PathLike | None = None,
 ) -> tf.data.Dataset:
-    """Batches of the images of a TensorFlow Datasets split, for evaluation, in order.
+    """Return the images of a TensorFlow Datasets split in batches, for evaluation.
 
     Args:
         name: As in `views_from_tfds`.
@@ -114,7 +114,7 @@ def images_from_tfds(
 
 
 def source_of_tfds(name, split, channels, image_key, label_key, data_dir):
-    """`(source, channels, class_names)` of a split; class names None without labels."""
+    """Return source, channels and class names (None without labels) of a split."""
     tfds = _tfds()
     builder = _builder(tfds, name, data_dir)
     split_info = _split(builder, name, split)

@@ -21,7 +21,7 @@ _IMAGES_NOT_READ = (
 
 
 def list_images(path: str | os.PathLike) -> tuple[list[str], np.ndarray, list[str]]:
-    """Image files below a folder, as `views_from_directory` sees them.
+    """List image files below a folder, as `views_from_directory` sees them.
 
     Warns once, naming what looks like an image and is not read.
 
@@ -34,7 +34,7 @@ def list_images(path: str | os.PathLike) -> tuple[list[str], np.ndarray, list[st
         hold images, sorted.
 
     Raises:
-        ValueError: if `path` does not exist, is no folder, or holds no images.
+        ValueError: If `path` does not exist, is no folder, or holds no images.
 
     Example:
         >>> files, labels, class_names = kc.data.list_images("photos")
@@ -131,7 +131,7 @@ def _shown(path):
 
 
 def _warn(path, others, unread):
-    """One warning for what looks like an image and is not read."""
+    """Give one warning for what looks like an image and is not read."""
     images = {kind: n for kind, n in others.items() if kind in _IMAGES_NOT_READ}
     parts = []
     if images:

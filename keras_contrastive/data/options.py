@@ -123,7 +123,7 @@ class Options:
             )
 
     def element(self, views, ids, *labels):
-        """What a loader yields: `(views, labels)`, `(views,)`, or a dict with ids."""
+        """Return `(views, labels)`, `(views,)`, or views and a dict with ids."""
         if not self.with_ids:
             return (views, *labels)
         targets = {"label": labels[0]} if labels else {}
@@ -143,16 +143,16 @@ class Options:
 
     @property
     def local_batch_size(self) -> int:
-        """Examples per element of the dataset: `batch_size`, or one replica's part."""
+        """Return examples per element: `batch_size`, or one replica's part."""
         context = self.input_context
         replicas = 1 if context is None else context.num_replicas_in_sync
         return int(self.batch_size) // replicas
 
     def steps(self, size: int, source: str) -> int:
-        """Batches per epoch from `size` examples of this worker.
+        """Return batches per epoch from `size` examples of this worker.
 
         Raises:
-            ValueError: if there is not even one.
+            ValueError: If there is not even one.
         """
         batch = self.local_batch_size
         if not self.drop_remainder:

@@ -25,7 +25,7 @@ class ViewMaker:
         self.problem = None
 
     def __call__(self, images, key):
-        """Views of a batch; `(images,)` without an augmentation."""
+        """Return views of a batch; `(images,)` without an augmentation."""
         if self._augmentation is None:
             return (images,)
         options = {"seed": key} if self._takes_seed else {}
@@ -40,14 +40,14 @@ class ViewMaker:
         return tuple(views)
 
     def single(self, image, key):
-        """Views of one image, through a batch of one."""
+        """Return views of one image, through a batch of one."""
         return tuple(view[0] for view in self(image[None], key))
 
     def check(self):
-        """Raises what tracing found.
+        """Raise what tracing found.
 
         Raises:
-            ValueError: if the augmentation does not give a tuple of views.
+            ValueError: If the augmentation does not give a tuple of views.
         """
         if self.problem:
             raise ValueError(self.problem)

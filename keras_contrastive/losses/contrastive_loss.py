@@ -114,7 +114,7 @@ def check_temperature(name: str, value) -> float:
     """Return `value` as a float if float32 can divide cosines by it; raise otherwise.
 
     A cosine is rounded to 1e-7. Divided by less than 1e-6 this rounding alone decides
-    the softmax; divided by 1e-38 it is no number any more.
+    the softmax; divided by 1e-38 it overflows.
     """
     if (
         not isinstance(value, Real)
