@@ -1,5 +1,7 @@
 """The quickstart, small: it runs, and says what is wrong before it begins."""
 
+import functools
+import importlib.util
 import json
 import pathlib
 import signal
@@ -7,11 +9,16 @@ import subprocess
 import sys
 import time
 
-EXAMPLES = pathlib.Path(__file__).parent.parent.parent / "examples"
+import pytest
+from absl import flags
+
+import keras_contrastive as kc
+
+QUICKSTART = pathlib.Path(__file__).parents[2] / "examples" / "quickstart.py"
 
 
 def start(cwd, *flags, out=subprocess.PIPE, err=subprocess.PIPE):
-    command = [sys.executable, EXAMPLES / "quickstart.py", *flags]
+    command = [sys.executable, QUICKSTART, *flags]
     # A job in the background of a script ignores Ctrl-C, and so would its children.
     return subprocess.Popen(
         command,
@@ -23,7 +30,7 @@ def start(cwd, *flags, out=subprocess.PIPE, err=subprocess.PIPE):
     )
 
 
-SMALL = ("--width=4", "--images=400", "--batch_size=64", "--supervised_seconds=2")
+SMALL = ("--width=4", "--images=400", "--batch_size=64", "--supervised_seconds=1")
 
 
 def test_small_run_writes_everything(tmp_path):
@@ -45,21 +52,36 @@ def test_small_run_writes_everything(tmp_path):
     assert "Learned without a label" in out and "Next:" in out
 
 
-def test_folder_with_another_run_is_refused_at_once(tmp_path):
+@pytest.fixture
+def refused(tmp_path, monkeypatch):
+    """A function: run the script within this process, to the end that it refuses."""
+    values = flags.FlagValues()
+    for kind in ("string", "integer", "float"):
+        define = functools.partial(getattr(flags, f"DEFINE_{kind}"), flag_values=values)
+        monkeypatch.setattr(flags, f"DEFINE_{kind}", define)
+    spec = importlib.util.spec_from_file_location("quickstart", QUICKSTART)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(kc.data, "load_sample", None)  # at once: before any work
+
+    def run(match, *arguments):
+        values(["quickstart", *arguments])
+        with pytest.raises(SystemExit, match=match):
+            script.main([])
+
+    return run
+
+
+def test_folder_with_another_run_is_refused_at_once(tmp_path, refused):
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "metrics.json").touch()
-    run = start(tmp_path, "--output=old")
-    _, err = run.communicate()
-    assert run.returncode != 0
-    assert "old holds another run" in err
+    refused("old holds another run", "--output=old")
 
 
-def test_folder_that_cannot_be_made_is_refused_at_once(tmp_path):
+def test_folder_that_cannot_be_made_is_refused_at_once(tmp_path, refused):
     (tmp_path / "file").touch()
-    run = start(tmp_path, "--output=file/run")
-    _, err = run.communicate()
-    assert run.returncode != 0
-    assert "Cannot write to file/run" in err
+    refused("Cannot write to file/run", "--output=file/run")
 
 
 def test_ctrl_c_keeps_what_was_trained(tmp_path):
