@@ -38,14 +38,14 @@ def main(argv):
     encoder = kc.encoders.resnet(
         _DEPTH.value, _WIDTH.value, input_shape=(size, size, 3)
     )
+    recipe = kc.recipes.SIMCLR_IMAGENET
     views = kc.data.views_from_directory(
         _PHOTOS.value,
-        augmentation=kc.augmentations.simclr(size),
+        augmentation=recipe.policy(size),
         batch_size=_BATCH.value,
         labels=False,
     )
-    model = kc.SimCLR(encoder)
-    model.compile()
+    model = recipe.model(encoder)
     checkpoint = kc.callbacks.Checkpoint(output / "checkpoint.weights.h5")
     model.fit(views, epochs=_EPOCHS.value, verbose=2, callbacks=[checkpoint])
     write_model(output / "encoder.keras", encoder)
