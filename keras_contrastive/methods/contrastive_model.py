@@ -43,8 +43,9 @@ class ContrastiveModel(ViewTrainer):
             dataset, -1 is unlabelled. Its accuracy is `probe_accuracy`.
         augmentation: If given, a layer that makes the views inside the model, on the
             device; the dataset then yields `((images,), label)`.
-        concatenate_views: Whether both views pass the network as one batch (batch
-            norm sees both) or one after the other. Methods set the paper's choice.
+        concatenate_views: Whether the views of one size pass the network as one batch
+            (batch norm sees them all) or one after the other. Methods set the paper's
+            choice.
 
     Raises:
         ValueError: If `encoder` does not map images to `(batch, dim)`, or a predictor
@@ -191,14 +192,22 @@ class ContrastiveModel(ViewTrainer):
 
     def online(self, views, training: bool):
         """Return the lists of features and of embeddings of `views`."""
-        if self.concatenate_views:
-            batch = ops.shape(views[0])[0]
-            features = self.encoder(ops.concatenate(views), training=training)
-            embeddings = self.projector(features, training=training)
-            rows = [slice(i * batch, (i + 1) * batch) for i in range(len(views))]
-            return [features[r] for r in rows], [embeddings[r] for r in rows]
-        features = [self.encoder(view, training=training) for view in views]
-        return features, [self.projector(h, training=training) for h in features]
+        groups = [[i] for i in range(len(views))]
+        if self.concatenate_views:  # those of one size
+            sizes = [tuple(view.shape[1:]) for view in views]
+            groups = [
+                [i for i, other in enumerate(sizes) if other == size]
+                for size in dict.fromkeys(sizes)
+            ]
+        features, embeddings = [None] * len(views), [None] * len(views)
+        for group in groups:
+            together = ops.concatenate([views[i] for i in group])
+            h = self.encoder(together, training=training)
+            z = self.projector(h, training=training)
+            parts = ops.split(h, len(group)), ops.split(z, len(group))
+            for i, part_h, part_z in zip(group, *parts, strict=True):
+                features[i], embeddings[i] = part_h, part_z
+        return features, embeddings
 
     def call(self, images, training=False):
         """Map images `(batch, height, width, channels)` to features `(batch, dim)`."""

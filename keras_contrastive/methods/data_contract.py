@@ -95,14 +95,6 @@ def _check_views(model, views, labels) -> None:
             f"Expected view_1 and view_2 of one shape. Received: {_shapes(views)}. "
             "Give both views the same crop size."
         )
-    if model.concatenate_views and any(
-        not view.shape.is_compatible_with(views[0].shape) for view in views[2:]
-    ):
-        raise ValueError(
-            "`concatenate_views=True` runs all views as one batch. Expected views of "
-            f"one shape. Received: {_shapes(views)}. Crop all views to one size, or "
-            f"build {name} with `concatenate_views=False`."
-        )
 
 
 def check_labels(model, labels) -> None:

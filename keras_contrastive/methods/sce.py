@@ -42,8 +42,7 @@ class SCE(ContrastiveModel):
             `"masked"` (default, the paper) or `"zero"` (the authors' code: similarity
             0, so that it keeps some weight).
         num_classes, augmentation, concatenate_views: See `ContrastiveModel`. One
-            forward per view is the default, as in the authors' code; as one batch,
-            the online views must have one size.
+            forward per view is the default, as in the authors' code.
 
     More than two views are multi-crop: all views but the target's own pass the online
     network; those after the second may be smaller.

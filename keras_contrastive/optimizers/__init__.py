@@ -3,6 +3,7 @@ from keras_contrastive.optimizers.lars import LARS
 from keras_contrastive.optimizers.warmup_cosine import (
     WarmupCosine,
     linear_scaling,
+    no_scaling,
     square_root_scaling,
 )
 
@@ -11,5 +12,6 @@ __all__ = [
     "CoupledSGD",
     "WarmupCosine",
     "linear_scaling",
+    "no_scaling",
     "square_root_scaling",
 ]

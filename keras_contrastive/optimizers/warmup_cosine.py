@@ -26,6 +26,12 @@ def square_root_scaling(batch_size: int, reference_batch: int) -> float:
 
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")
+def no_scaling(batch_size: int, reference_batch: int) -> float:
+    """Return 1: the rate as it is stated, as is usual with Adam."""
+    return 1.0
+
+
+@keras.saving.register_keras_serializable(package="keras_contrastive")
 class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
     """Linear warm-up to a peak that depends on the batch size, then half a cosine.
 
@@ -64,8 +70,8 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         reference_batch: Batch size that `base_learning_rate` is stated for. Defaults
             to 256.
         scaling: Function of `batch_size` and `reference_batch` that gives the factor
-            of the peak: `linear_scaling` (the default), `square_root_scaling`, or
-            your own, registered with Keras so that it can be saved.
+            of the peak: `linear_scaling` (the default), `square_root_scaling`,
+            `no_scaling`, or your own, registered with Keras so that it can be saved.
         start: Learning rate of the first step, not scaled. Defaults to 0.
         final: Learning rate after the last step, not scaled. Defaults to 0.
         warmup_limit: Largest share of the run that warms up, in [0, 1]. Defaults to 1.

@@ -33,10 +33,11 @@ class Recipe:
         encoder: The encoder that the paper trained, in words.
         epochs: Length of the run.
         batch_size: Global batch size.
-        optimizer_class: `LARS` or `CoupledSGD`.
+        optimizer_class: `LARS`, `CoupledSGD`, or one of Keras such as `AdamW`.
         optimizer_arguments: Further arguments of `optimizer_class`.
-        optimizer_momentum: Momentum of the optimizer, in [0, 1).
-        weight_decay: Coupled weight decay, >= 0.
+        optimizer_momentum: Momentum of the optimizer, in [0, 1); None for one that
+            has no such argument.
+        weight_decay: Weight decay as the optimizer has it, >= 0.
         base_learning_rate: Peak learning rate for `reference_batch` images.
         reference_batch: Batch size that `base_learning_rate` is stated for.
         scaling: How the peak grows with the batch size, see `WarmupCosine`.
@@ -69,7 +70,7 @@ class Recipe:
     batch_size: int
     optimizer_class: type[keras.optimizers.Optimizer]
     optimizer_arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    optimizer_momentum: float = 0.9
+    optimizer_momentum: float | None = 0.9
     weight_decay: float
     base_learning_rate: float
     reference_batch: int = 256
@@ -101,12 +102,10 @@ class Recipe:
 
     def optimizer(self) -> keras.optimizers.Optimizer:
         """Return a new optimizer with a schedule that is not yet bound to a run."""
-        return self.optimizer_class(
-            self.schedule(),
-            momentum=self.optimizer_momentum,
-            weight_decay=self.weight_decay,
-            **self.optimizer_arguments,
-        )
+        arguments = {"weight_decay": self.weight_decay, **self.optimizer_arguments}
+        if self.optimizer_momentum is not None:
+            arguments["momentum"] = self.optimizer_momentum
+        return self.optimizer_class(self.schedule(), **arguments)
 
     def policy(self, size, **changes) -> Views:
         """Return the augmentation: a layer, images -> tuple of views.
@@ -160,7 +159,7 @@ class Recipe:
         rows = []
         for field in dataclasses.fields(self):
             name, value = field.name, getattr(self, field.name)
-            if name in _NOT_CONSTANTS:
+            if name in _NOT_CONSTANTS or value is None:
                 continue
             if isinstance(value, Mapping):
                 leaves = [(f"{name}.{key}", leaf) for key, leaf in value.items()]

@@ -40,13 +40,23 @@ def test_views_as_one_batch_or_one_after_the_other(name):
     np.testing.assert_allclose(found[True], expected, rtol=1e-5, atol=1e-6)
 
 
-def test_one_batch_of_multi_crop_is_refused():
+def test_multi_crop_passes_as_one_batch_per_size():
     model = kc.SCE(tiny_encoder(None), head(), queue_size=8, concatenate_views=True)
-    model.compile(sgd())
     v_1, v_2 = VIEWS
-    views = ((v_1, v_2, v_1[:, :6, :6]),)
-    with pytest.raises(ValueError, match="concatenate_views=True.*one shape.*6, 6"):
-        model.fit(tf.data.Dataset.from_tensor_slices(views).batch(8), verbose=0)
+    views = (v_1, v_2[:, :6, :6], v_2, v_1[:, :6, :6])
+    features, embeddings = model.online(views, training=True)
+    for first, second in ((0, 2), (1, 3)):
+        together = np.concatenate([views[first], views[second]])
+        expected = model.encoder(together, training=True)
+        found = np.concatenate([features[first], features[second]])
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+        expected = model.projector(expected, training=True)
+        found = np.concatenate([embeddings[first], embeddings[second]])
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    model.compile(sgd())
+    data = tf.data.Dataset.from_tensor_slices(((*views[::2], *views[1::2]),))
+    history = model.fit(data.batch(8), verbose=0).history
+    assert np.isfinite(history["loss"]).all()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from keras_contrastive.optimizers import (
     LARS,
     WarmupCosine,
     linear_scaling,
+    no_scaling,
     square_root_scaling,
 )
 
@@ -116,6 +117,7 @@ def test_peak_follows_the_batch_size():
     assert WarmupCosine(0.5, reference_batch=1024).peak(512) == pytest.approx(0.25)
     root = WarmupCosine(0.075, reference_batch=1, scaling=square_root_scaling)
     assert root.peak(4096) == pytest.approx(4.8)
+    assert WarmupCosine(1e-3, scaling=no_scaling).peak(4096) == 1e-3
 
 
 def test_unbound_gives_the_rate_of_the_reference_batch():
