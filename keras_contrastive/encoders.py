@@ -12,8 +12,16 @@ from keras import layers
 from keras_contrastive.encoder_checks import check_encoder
 from keras_contrastive.feature_maps import feature_maps
 from keras_contrastive.layers.sync_batch_normalization import SyncBatchNormalization
+from keras_contrastive.vit import VIT_SIZES, vit
 
-__all__ = ["feature_maps", "from_application", "resnet", "side_by_side"]
+__all__ = [
+    "VIT_SIZES",
+    "feature_maps",
+    "from_application",
+    "resnet",
+    "side_by_side",
+    "vit",
+]
 
 # Blocks per stage, and whether they are bottlenecks (He et al. 2016, table 1).
 # 10 is not in the paper: one basic block per stage, for work without a GPU.
