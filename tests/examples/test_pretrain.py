@@ -60,59 +60,6 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_a_run_goes_on_and_ends_as_a_preset(folder):
-    flags = ("--recipe=byol_small", "--epochs=2")
-    first = run(folder, *flags)
-    assert first.returncode == 0, first.stderr[-3000:]
-    assert "photos: kNN" in first.stdout  # its own labelled images, and no others
-    output = folder / "runs" / "byol_resnet10_photos"
-    preset = kc.from_preset(output / output.name)
-    encoder = keras.models.load_model(output / "encoder.keras")
-    images = np.zeros((1, 16, 16, 3), "uint8")
-    # The preset's kernels are float16 on disk.
-    np.testing.assert_allclose(preset(images), encoder(images), rtol=0.05, atol=0.05)
-    metrics = kc.zoo.describe(output / output.name)["metrics"]
-    assert {*metrics} == {"photos"}
-    assert metrics["photos"]["protocol"]["train_images"] == 14
-    assert metrics["photos"]["protocol"]["test_images"] == 2
-    again = kc.zoo.measure(preset, folder / "photos")
-    assert again["knn"] == metrics["photos"]["knn"]
-    # As if it had been killed after the last epoch.
-    (output / "encoder.keras").unlink()
-    second = run(folder, *flags, "--note=Twice", "--measure=flat,sample")
-    assert second.returncode == 0, second.stderr[-3000:]
-    assert "flat: no accuracy. A folder to measure on must" in second.stdout
-    with (output / "history.csv").open() as file:
-        assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]
-    again = keras.models.load_model(output / "encoder.keras")
-    np.testing.assert_array_equal(again(images), encoder(images))
-    about = kc.zoo.describe(output / output.name)
-    assert about["note"] == "Twice" and about["minutes"] >= 0
-    assert {*about["metrics"]} == {"sample", "photos"}  # the weights are the same
-
-
-def test_a_run_that_diverges_goes_on_with_a_lower_learning_rate(folder):
-    flags = ("--epochs=9", "--output=diverged", "--measure=")
-    done = run(folder, "--learning_rate=1e12", *flags)
-    assert done.returncode == 1
-    last = done.stderr.strip().splitlines()[-1]
-    assert "of epoch" in last and "has diverged" in last and "learning rate" in last
-    # Huge weights are as bad: with them no learning rate would help.
-    assert "checkpoint.weights.h5 holds no state of this run yet" in last
-    assert "Lower --learning_rate to go on from there, or give another --out" in last
-    output = folder / "diverged"
-    left = {path.name for path in output.iterdir()}
-    assert left <= {"run.json", "history.csv", "checkpoint.weights.h5"}
-    done = run(folder, "--learning_rate=1e-3", *flags)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "other flags: learning_rate: 1000000000000.0 -> 0.001." in done.stdout
-    with (output / "history.csv").open() as file:
-        epochs = [row["epoch"] for row in csv.DictReader(file)]
-    assert epochs == [str(i + 1) for i in range(9)]
-    command = kc.zoo.describe(output / "simclr_resnet10_photos")["command"]
-    assert re.fullmatch("python .*rate=1e12.*, then python .*rate=1e-3.*", command)
-
-
 @pytest.fixture
 def module(folder, monkeypatch):
     """The script as a module, and a function that parses flags for it."""
@@ -147,6 +94,61 @@ def main(module, folder, monkeypatch):
         module.main([])
 
     return main
+
+
+def test_a_run_goes_on_and_ends_as_a_preset(folder, main, monkeypatch, capsys):
+    flags = ("--recipe=byol_small", "--epochs=2")
+    first = run(folder, *flags)
+    assert first.returncode == 0, first.stderr[-3000:]
+    assert "photos: kNN" in first.stdout  # its own labelled images, and no others
+    output = folder / "runs" / "byol_resnet10_photos"
+    preset = kc.from_preset(output / output.name)
+    encoder = keras.models.load_model(output / "encoder.keras")
+    images = np.zeros((1, 16, 16, 3), "uint8")
+    # The preset's kernels are float16 on disk.
+    np.testing.assert_allclose(preset(images), encoder(images), rtol=0.05, atol=0.05)
+    metrics = kc.zoo.describe(output / output.name)["metrics"]
+    assert {*metrics} == {"photos"}
+    assert metrics["photos"]["protocol"]["train_images"] == 14
+    assert metrics["photos"]["protocol"]["test_images"] == 2
+    again = kc.zoo.measure(preset, folder / "photos")
+    assert again["knn"] == metrics["photos"]["knn"]
+    # As if it had been killed after the last epoch.
+    (output / "encoder.keras").unlink()
+    sample = [(x[:300], y[:300]) for x, y in kc.data.load_sample()]
+    monkeypatch.setitem(kc.zoo.measure.__globals__, "load_sample", lambda: sample)
+    main(*flags, "--note=Twice", "--measure=flat,sample")
+    said = capsys.readouterr().out
+    assert "flat: no accuracy. A folder to measure on must" in said
+    with (output / "history.csv").open() as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]
+    again = keras.models.load_model(output / "encoder.keras")
+    np.testing.assert_array_equal(again(images), encoder(images))
+    about = kc.zoo.describe(output / output.name)
+    assert about["note"] == "Twice" and about["minutes"] >= 0
+    assert {*about["metrics"]} == {"sample", "photos"}  # the weights are the same
+
+
+def test_a_run_that_diverges_goes_on_with_a_lower_learning_rate(folder, main, capsys):
+    flags = ("--epochs=9", "--output=diverged", "--measure=")
+    done = run(folder, "--learning_rate=1e12", *flags)
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert "of epoch" in last and "has diverged" in last and "learning rate" in last
+    # Huge weights are as bad: with them no learning rate would help.
+    assert "checkpoint.weights.h5 holds no state of this run yet" in last
+    assert "Lower --learning_rate to go on from there, or give another --out" in last
+    output = folder / "diverged"
+    left = {path.name for path in output.iterdir()}
+    assert left <= {"run.json", "history.csv", "checkpoint.weights.h5"}
+    main("--learning_rate=1e-3", *flags)
+    said = capsys.readouterr().out
+    assert "other flags: learning_rate: 1000000000000.0 -> 0.001." in said
+    with (output / "history.csv").open() as file:
+        epochs = [row["epoch"] for row in csv.DictReader(file)]
+    assert epochs == [str(i + 1) for i in range(9)]
+    command = kc.zoo.describe(output / "simclr_resnet10_photos")["command"]
+    assert re.fullmatch("python .*rate=1e12.*, then python .*rate=1e-3.*", command)
 
 
 def test_flags_of_a_run_that_is_there(module, tmp_path, capsys):
