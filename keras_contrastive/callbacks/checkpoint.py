@@ -1,5 +1,6 @@
 """Saves a whole training after every epoch, and goes on from there."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -181,7 +182,8 @@ class Checkpoint(keras.callbacks.Callback):
             return epochs
         said = f"going on after epoch {epoch} of {epochs}."
         if epochs != planned:
-            said += f" It had {planned} epochs: {self._schedules(epoch, epochs)}."
+            length = f"{planned} epoch{'s' * (planned > 1)}"
+            said += f" It had {length}: {self._schedules(epoch, epochs)}."
         if steps and about.get("steps") and steps != about["steps"]:
             said += f" An epoch had {about['steps']} steps and has {steps} now."
         if changed:
@@ -292,21 +294,22 @@ def _lock(path):
         RuntimeError: If another one has it, with its process and host.
     """
     while fcntl is not None:
-        file = open(path.with_name(f".lock-{path.name}"), "a+")
+        file = open(path.with_name(f".lock-{path.name}"), "a+b", buffering=0)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(file.fileno()), os.stat(file.name)):
-                file.truncate(0)
-                file.write(f"process {os.getpid()} on host {platform.node()}")
-                file.flush()
+                holder = f"process {os.getpid()} on host {platform.node()}"
+                with contextlib.suppress(OSError):  # a full disk
+                    file.truncate(0)
+                    file.write(holder.encode())
                 return file
         except BlockingIOError:
             file.seek(0)
+            holder = file.read().decode() or "another process"
             raise RuntimeError(
-                f"{path} belongs to a training that is running: "
-                f"{file.read() or 'another process'}. Wait for it, end it, or give "
-                "this one another `path` (under MultiWorkerMirroredStrategy one for "
-                "each worker)."
+                f"{path} belongs to a training that is running: {holder}. Wait for it, "
+                "end it, or give this one another `path` (under "
+                "MultiWorkerMirroredStrategy one for each worker)."
             ) from None
         except FileNotFoundError:
             pass  # its last holder has just taken it away

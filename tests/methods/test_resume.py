@@ -217,6 +217,8 @@ def test_a_checkpoint_with_other_settings_is_refused_by_name(tmp_path):
     fit(tmp_path)
     with pytest.raises(ValueError, match="differs in .*temperature: 0.1 -> 0.2"):
         fit(tmp_path, model=compiled(temperature=0.2))
+    with pytest.raises(ValueError, match="'optimizer': 'Adam'.*'optimizer': 'SGD'"):
+        fit(tmp_path, model=compiled(keras.optimizers.Adam()))
     inputs = keras.Input((8, 8, 3))
     x = keras.layers.Rescaling(1 / 255)(inputs)
     x = keras.layers.Conv2D(6, 3, strides=2, use_bias=False, activation="tanh")(x)
