@@ -91,9 +91,12 @@ def target_parameters(model):
     return target.encoder.trainable_variables + target.projector.trainable_variables
 
 
+MOMENTUM = 0.97  # of the target at the start: it moves visibly, and the loss falls
+
+
 def rule_of(model):
-    """A rule that moves a target visibly within a few steps."""
-    return None if model.target is None else kc.callbacks.MomentumUpdate(0.9)
+    """The rule of the shared models' targets."""
+    return None if model.target is None else kc.callbacks.MomentumUpdate(MOMENTUM)
 
 
 class Shared:

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from helpers import (
     ALL,
+    MOMENTUM,
     TARGET,
     build,
     dataset,
@@ -275,7 +276,7 @@ class PlainLoop:
             for variable, value in zip(target_parameters(model), target, strict=True):
                 variable.assign(value)
             model.train_on_batch(*batch)
-            tau = 1 - (1 - 0.9) * (np.cos(np.pi * k / len(batches)) + 1) / 2
+            tau = 1 - (1 - MOMENTUM) * (np.cos(np.pi * k / len(batches)) + 1) / 2
             target = [
                 tau * t + (1 - tau) * np.array(v)
                 for t, v in zip(target, parameters(model), strict=True)
@@ -301,7 +302,7 @@ def test_target_equals_a_plain_loop(name, steps_per_execution, tmp_path):
         path = tmp_path / f"{run}.keras"
         model.save(path)
         model = keras.models.load_model(path) if run else model
-        rule = [] if steps_per_execution == 1 else [kc.callbacks.MomentumUpdate(0.9)]
+        rule = [] if steps_per_execution == 1 else [rule_of(model)]
         assert int(np.array(model.optimizer.iterations)) == 8 * run
         fit(model, epochs=2, callbacks=rule)
         expected = plain.target(path, [*dataset(model), *dataset(model)])
