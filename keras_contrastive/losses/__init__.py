@@ -2,23 +2,18 @@ from keras_contrastive.losses.barlow_twins_loss import BarlowTwinsLoss
 from keras_contrastive.losses.byol_loss import BYOLLoss
 from keras_contrastive.losses.contrastive_loss import ContrastiveLoss
 from keras_contrastive.losses.info_nce_loss import InfoNCELoss
-from keras_contrastive.losses.lejepa_loss import LeJEPALoss, sigreg
 from keras_contrastive.losses.nce_loss import NCELoss
 from keras_contrastive.losses.nt_xent_loss import NTXentLoss
 from keras_contrastive.losses.sce_loss import SCELoss
 from keras_contrastive.losses.supcon_loss import SupConLoss
-from keras_contrastive.losses.visreg_loss import VISRegLoss
 
 __all__ = [
     "BYOLLoss",
     "BarlowTwinsLoss",
     "ContrastiveLoss",
     "InfoNCELoss",
-    "LeJEPALoss",
     "NCELoss",
     "NTXentLoss",
     "SCELoss",
     "SupConLoss",
-    "VISRegLoss",
-    "sigreg",
 ]

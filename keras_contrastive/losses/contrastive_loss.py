@@ -95,15 +95,10 @@ def unit_vectors(x):
     1e-6 that is beyond float16's range, and casting it back would give infinity: it
     saturates at the largest float16 number instead.
     """
-    return l2_normalize(float32(x))
-
-
-def float32(x):
-    """Cast to float32, with a gradient that saturates at the largest float16 number."""
     x = ops.convert_to_tensor(x)
     if keras.backend.standardize_dtype(x.dtype) == "float16":
-        return _float16_to_float32(x)
-    return ops.cast(x, "float32")
+        x = _float16_to_float32(x)
+    return l2_normalize(x)
 
 
 @ops.custom_gradient
