@@ -2,7 +2,7 @@
 
 from keras_contrastive.zoo.measure import measure
 from keras_contrastive.zoo.preset import add_metrics, save_to_preset
-from keras_contrastive.zoo.verify import verify
+from keras_contrastive.zoo.verify_numbers import verify
 from keras_contrastive.zoo.zoo import describe, from_preset, list_presets, table
 
 __all__ = [

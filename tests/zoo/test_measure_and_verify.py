@@ -170,7 +170,7 @@ def test_verify_measures_one_version(preset, monkeypatch):
 
     monkeypatch.setattr(encoder_config, "from_config", add_meanwhile)
     numbers = kc.zoo.describe(preset)["metrics"]["sample"]
-    module = importlib.import_module("keras_contrastive.zoo.verify")
+    module = importlib.import_module("keras_contrastive.zoo.verify_numbers")
     monkeypatch.setattr(module, "measure", lambda *_: numbers)
     report = kc.zoo.verify(preset, datasets=["sample"])
     assert len(report.rows) == 2 and "birds" in kc.zoo.describe(preset)["metrics"]
