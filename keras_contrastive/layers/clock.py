@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_contrastive.layers.state_weight import state_weight
+
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")
 class Clock(keras.layers.Layer):
@@ -21,19 +23,9 @@ class Clock(keras.layers.Layer):
 
     def __init__(self, name="clock", **kwargs):
         super().__init__(name=name, **kwargs)
-        self.first_step = self._counter("first_step")
-        self.total_steps = self._counter("total_steps")
+        self.first_step = state_weight(self, "first_step", dtype="int64")
+        self.total_steps = state_weight(self, "total_steps", dtype="int64")
         self.built = True
-
-    def _counter(self, name):
-        return self.add_weight(
-            shape=(),
-            dtype="int64",
-            initializer="zeros",
-            trainable=False,
-            aggregation="only_first_replica",
-            name=name,
-        )
 
     def elapsed(self, step):
         """Return the updates since the run began, an int64 scalar, at least 0.

@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_contrastive.checks import check_count
+from keras_contrastive.layers.state_weight import state_weight
 from keras_contrastive.losses.contrastive_loss import check_temperature
 from keras_contrastive.unit_vectors import l2_normalize
 
@@ -71,22 +72,14 @@ class Clustering(keras.layers.Layer):
                 f"`num_clusters` must be at most num_examples={num_examples}. "
                 f"Received: num_clusters={num_clusters}"
             )
-        self.prototypes = self._state("prototypes", (self.num_clusters, self.dim))
-        self.concentrations = self._state("concentrations", (self.num_clusters,))
-        self.clusters = self._state("clusters", (self.num_examples,), "int32")
-        self.ready = self._state("ready", (), "bool")
-        self.built = True
-
-    def _state(self, name, shape, dtype="float32"):
-        return self.add_weight(
-            name=name,
-            shape=shape,
-            initializer="zeros",
-            dtype=dtype,
-            trainable=False,
-            autocast=False,
-            aggregation="only_first_replica",
+        sizes = (self.num_clusters, self.dim)
+        self.prototypes = state_weight(self, "prototypes", sizes)
+        self.concentrations = state_weight(self, "concentrations", sizes[:1])
+        self.clusters = state_weight(
+            self, "clusters", (self.num_examples,), dtype="int32"
         )
+        self.ready = state_weight(self, "ready", dtype="bool")
+        self.built = True
 
     def of(self, ids):
         """Return the clusters of these examples, int32 of the shape of `ids`."""

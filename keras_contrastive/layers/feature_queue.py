@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_contrastive import distribute
 from keras_contrastive.checks import check_count
+from keras_contrastive.layers.state_weight import state_weight
 from keras_contrastive.unit_vectors import l2_normalize, random_unit_vectors
 
 
@@ -53,26 +54,9 @@ class FeatureQueue(keras.layers.Layer):
         self.size = check_count("size", size)
         self.dim = check_count("dim", dim)
         self.seed = seed
-        # Every replica computes the same global keys, so the first one's write is all
-        # replicas' write.
-        self._keys = self.add_weight(
-            name="keys",
-            shape=(self.size, self.dim),
-            initializer=random_unit_vectors(seed),
-            dtype="float32",
-            trainable=False,
-            autocast=False,
-            aggregation="only_first_replica",
-        )
-        self._position = self.add_weight(
-            name="position",
-            shape=(),
-            initializer="zeros",
-            dtype="int32",
-            trainable=False,
-            autocast=False,
-            aggregation="only_first_replica",
-        )
+        shape = (self.size, self.dim)
+        self._keys = state_weight(self, "keys", shape, random_unit_vectors(seed))
+        self._position = state_weight(self, "position", dtype="int32")
         self.built = True
 
     @property

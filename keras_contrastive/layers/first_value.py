@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_contrastive.layers.state_weight import state_weight
+
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")
 class FirstValue(keras.layers.Layer):
@@ -14,15 +16,7 @@ class FirstValue(keras.layers.Layer):
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self.value = self.add_weight(  # 0 until the first step
-            name="value",
-            shape=(),
-            initializer="zeros",
-            dtype="float32",
-            trainable=False,
-            autocast=False,
-            aggregation="only_first_replica",
-        )
+        self.value = state_weight(self, "value")  # 0 until the first step
         self.built = True
 
     def of(self, estimate):

@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_contrastive import distribute
 from keras_contrastive.checks import check_count
+from keras_contrastive.layers.state_weight import state_weight
 from keras_contrastive.unit_vectors import l2_normalize, random_unit_vectors
 
 
@@ -60,17 +61,8 @@ class MemoryBank(keras.layers.Layer):
             )
         self.momentum = float(momentum)
         self.seed = seed
-        # Every replica computes the same global rows, so the first one's write is all
-        # replicas' write.
-        self._rows = self.add_weight(
-            name="rows",
-            shape=(self.num_examples, self.dim),
-            initializer=random_unit_vectors(seed),
-            dtype="float32",
-            trainable=False,
-            autocast=False,
-            aggregation="only_first_replica",
-        )
+        shape = (self.num_examples, self.dim)
+        self._rows = state_weight(self, "rows", shape, random_unit_vectors(seed))
         self._refused = None
         self.built = True
 

@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_contrastive import distribute
 from keras_contrastive.checks import check_count
+from keras_contrastive.layers.state_weight import state_weight
 
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")
@@ -48,15 +49,7 @@ class RunningMean(keras.layers.Layer):
                 f"Received: momentum={momentum!r}"
             )
         self.momentum = float(momentum)
-        self._mean = self.add_weight(
-            name="mean",
-            shape=(self.dim,),
-            initializer="zeros",
-            dtype="float32",
-            trainable=False,
-            autocast=False,
-            aggregation="only_first_replica",  # which has the global mean, as all have
-        )
+        self._mean = state_weight(self, "mean", (self.dim,))
         self.built = True
 
     @property
