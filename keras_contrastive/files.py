@@ -290,6 +290,48 @@ def locked(folder):
         _unlock(descriptor)
 
 
+def hold(path):
+    """Lock a file for a long time, and write into it who holds it.
+
+    Args:
+        path: The file, made if it is not there; its folder exists.
+
+    Returns:
+        The open file, for `let_go`; None where there are no locks. The kernel releases
+        the lock when the process dies.
+
+    Raises:
+        BlockingIOError: Another one holds it: process and host are its `strerror`.
+    """
+    while fcntl is not None:
+        file = open(path, "a+b", buffering=0)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                holder = f"process {os.getpid()} on host {platform.node()}"
+                with contextlib.suppress(OSError):  # a full disk
+                    file.truncate(0)
+                    file.write(holder.encode())
+                return file
+        except BlockingIOError as error:
+            file.seek(0)
+            holder = file.read().decode() or "another process"
+            file.close()
+            raise BlockingIOError(error.errno, holder) from None
+        except FileNotFoundError:
+            pass  # its last holder has just taken it away
+        except OSError:
+            break
+        file.close()
+    return None
+
+
+def let_go(file) -> None:
+    """Remove a file of `hold`, and let others have it."""
+    pathlib.Path(file.name).unlink(missing_ok=True)
+    file.close()
+
+
 def _held():
     """The real paths that this thread has locked."""
     return _OF_THREAD.__dict__.setdefault("held", set())

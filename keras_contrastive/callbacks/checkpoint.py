@@ -1,11 +1,9 @@
 """Saves a whole training after every epoch, and goes on from there."""
 
-import contextlib
 import hashlib
 import json
 import os
 import pathlib
-import platform
 
 import h5py
 import keras
@@ -13,13 +11,8 @@ import numpy as np
 
 from keras_contrastive.callbacks.checkpoint_settings import differences, settings_of
 from keras_contrastive.callbacks.finite_check import spoiled
-from keras_contrastive.files import MemoryFile, write_bytes
+from keras_contrastive.files import MemoryFile, hold, let_go, write_bytes
 from keras_contrastive.optimizers.warmup_cosine import WarmupCosine
-
-try:
-    import fcntl
-except ImportError:  # Windows: no locks
-    fcntl = None
 
 _KEY = "keras_contrastive"
 # The last bytes of a file: this and the SHA-256 of all before it. HDF5 ignores them.
@@ -90,7 +83,7 @@ class Checkpoint(keras.callbacks.Callback):
         """Restore the model from the file, if there is one, and say so."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.release()
-        self._lock = _lock(self.path)
+        self._lock = self._lock_file()
         self._done, self._trained = 0, False
         # Now: callbacks may change a learning rate later.
         self._settings = settings_of(self.model)
@@ -113,9 +106,18 @@ class Checkpoint(keras.callbacks.Callback):
     def release(self) -> None:
         """Let other processes train with this file."""
         if self._lock is not None:
-            pathlib.Path(self._lock.name).unlink(missing_ok=True)
-            self._lock.close()
+            let_go(self._lock)
             self._lock = None
+
+    def _lock_file(self):
+        try:
+            return hold(self.path.with_name(f".lock-{self.path.name}"))
+        except BlockingIOError as error:
+            raise RuntimeError(
+                f"{self.path} belongs to a training that is running: {error.strerror}. "
+                "Wait for it, end it, or give this one another `path` (under "
+                "MultiWorkerMirroredStrategy one for each worker)."
+            ) from None
 
     def standing(self) -> str:
         """Return a sentence that says from which state one can go on."""
@@ -283,36 +285,3 @@ def _damaged(path, why) -> ValueError:
         f"{path} is damaged: {why}. Nothing was loaded. Bring back a copy of it, or "
         "delete it to start again."
     )
-
-
-def _lock(path):
-    """Return an open file that is locked, or None where there are no locks (some NFS).
-
-    The kernel releases the lock when its process dies.
-
-    Raises:
-        RuntimeError: If another one has it, with its process and host.
-    """
-    while fcntl is not None:
-        file = open(path.with_name(f".lock-{path.name}"), "a+b", buffering=0)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(file.fileno()), os.stat(file.name)):
-                holder = f"process {os.getpid()} on host {platform.node()}"
-                with contextlib.suppress(OSError):  # a full disk
-                    file.truncate(0)
-                    file.write(holder.encode())
-                return file
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().decode() or "another process"
-            raise RuntimeError(
-                f"{path} belongs to a training that is running: {holder}. Wait for it, "
-                "end it, or give this one another `path` (under "
-                "MultiWorkerMirroredStrategy one for each worker)."
-            ) from None
-        except FileNotFoundError:
-            pass  # its last holder has just taken it away
-        except OSError:
-            break
-        file.close()
