@@ -4,6 +4,7 @@ import datetime
 
 from keras_contrastive.export.output import class_names, kind, output_name
 from keras_contrastive.files import package_versions, sha256, write_bytes, write_json
+from keras_contrastive.image_headers import MAX_PIXELS
 
 
 def input_and_output(encoder, size) -> dict:
@@ -96,10 +97,11 @@ def _signatures(names, encoder, size):
         "normalized": "images: float32 in [0, 255] -> features of length 1",
         "serve_bytes": (
             "image_bytes: JPEG, PNG, GIF (the first frame), BMP or WebP (not animated) "
-            f"files of any size up to 250 megapixels -> {answer}; and ok: false where "
-            "a file cannot be read, with zeros in its row. Decoded; turned upright as "
-            f"EXIF says; the largest centred part with the shape of {height} x {width} "
-            "is resized to it with antialias; an image of that size passes unchanged."
+            f"files of any size up to {MAX_PIXELS // 10**6} megapixels -> {answer}; "
+            "and ok: false where a file cannot be read, with zeros in its row. "
+            "Decoded; turned upright as EXIF says; the largest centred part with the "
+            f"shape of {height} x {width} is resized to it with antialias; an image of "
+            "that size passes unchanged."
         ),
     }
     return {name: texts[name] for name in names}
