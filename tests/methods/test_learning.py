@@ -22,7 +22,9 @@ def test_knn_rises_above_the_untrained_encoder(name):
     (x_train, y_train), (x_test, y_test) = kc.data.load_sample()
     x_train, y_train = x_train[:4000], y_train[:4000]
     keras.utils.set_random_seed(0)
-    policy = kc.augmentations.simclr(20, blur=0.0, area=(0.2, 1.0))
+    # BYOL begins slowly: its first epochs lose what chance had given.
+    epochs, size = (8, 20) if name == "byol" else (4, 16)
+    policy = kc.augmentations.simclr(size, blur=0.0, area=(0.2, 1.0))
     views = kc.data.views_from_arrays(
         x_train, y_train, augmentation=policy, batch_size=128, seed=0
     )
@@ -39,7 +41,6 @@ def test_knn_rises_above_the_untrained_encoder(name):
     )
     knn.set_model(model)
     before = knn.evaluate()
-    model.fit(views, epochs=8, verbose=0, callbacks=[knn])
+    model.fit(views, epochs=epochs, verbose=0, callbacks=[knn])
     after = knn.history["knn_accuracy"][-1]
-    print(name, before, after)
-    assert after > before + 0.01
+    assert after > before + 0.02
