@@ -1,5 +1,6 @@
 """What holds for every method."""
 
+import functools
 import itertools
 import json
 
@@ -9,6 +10,7 @@ import pytest
 import tensorflow as tf
 from helpers import (
     ALL,
+    METHODS,
     MOMENTUM,
     TARGET,
     build,
@@ -284,6 +286,12 @@ class PlainLoop:
         return target
 
 
+@functools.cache
+def plain_loop(name, make):
+    """One for all tests of a process: each loads its own start."""
+    return PlainLoop(name)
+
+
 @TARGET
 @pytest.mark.parametrize("steps_per_execution", [1, 4])
 def test_target_equals_a_plain_loop(name, steps_per_execution, tmp_path):
@@ -297,7 +305,7 @@ def test_target_equals_a_plain_loop(name, steps_per_execution, tmp_path):
         model = build(name, num_classes=4)
         model.compile(sgd(), steps_per_execution=4, jit_compile=False)
         model.build_optimizer()
-    plain = PlainLoop(name)
+    plain = plain_loop(name, METHODS[name])
     for run in range(2 if steps_per_execution > 1 else 1):
         path = tmp_path / f"{run}.keras"
         model.save(path)
