@@ -1,6 +1,7 @@
 from keras_contrastive.losses.barlow_twins_loss import BarlowTwinsLoss
 from keras_contrastive.losses.byol_loss import BYOLLoss
 from keras_contrastive.losses.contrastive_loss import ContrastiveLoss
+from keras_contrastive.losses.dino_loss import DINOLoss
 from keras_contrastive.losses.info_nce_loss import InfoNCELoss
 from keras_contrastive.losses.nce_loss import NCELoss
 from keras_contrastive.losses.nt_xent_loss import NTXentLoss
@@ -11,6 +12,7 @@ __all__ = [
     "BYOLLoss",
     "BarlowTwinsLoss",
     "ContrastiveLoss",
+    "DINOLoss",
     "InfoNCELoss",
     "NCELoss",
     "NTXentLoss",
