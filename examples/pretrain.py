@@ -61,8 +61,15 @@ _SPLIT = flags.DEFINE_string("split", "train", "Of TensorFlow Datasets.")
 _SIZE = flags.DEFINE_integer("size", None, "Pixels of the encoder's input; a folder's.")
 _CROP = flags.DEFINE_integer("crop", None, "Pixels of the views; by default the size.")
 _CACHE = flags.DEFINE_bool("cache", False, "Keep the decoded images in memory.")
-_DEPTH = flags.DEFINE_integer("depth", 10, "Layers of the ResNet.")
-_WIDTH = flags.DEFINE_integer("width", 16, "Channels of its first stage.")
+_DEPTH = flags.DEFINE_integer("depth", 10, "Layers of the ResNet; blocks of a ViT.")
+_WIDTH = flags.DEFINE_integer(
+    "width",
+    16,
+    "Channels of its first stage; size of a ViT's tokens, 64 for each head.",
+)
+_PATCH = flags.DEFINE_integer(
+    "patch", None, "Side of the patches of a vision transformer, instead of a ResNet."
+)
 _EPOCHS = flags.DEFINE_integer("epochs", 100, "Length of the run.", lower_bound=1)
 _BATCH = flags.DEFINE_integer("batch_size", 256, "Global batch size.", lower_bound=2)
 _RATE = flags.DEFINE_float(
@@ -93,7 +100,8 @@ def main(argv):
     logging.set_verbosity(logging.WARNING)
     data = pathlib.Path(_DATASET.value).name
     short = re.sub("_(small|imagenet)$", "", _RECIPE.value)
-    name = f"{short}_resnet{_DEPTH.value}_{data}"
+    network = "vit" if _PATCH.value else "resnet"
+    name = f"{short}_{network}{_DEPTH.value}_{data}"
     output = pathlib.Path(_OUTPUT.value or f"runs/{name}")
     keras.utils.set_random_seed(_SEED.value)
     keras.config.set_dtype_policy(_PRECISION.value)
@@ -119,7 +127,7 @@ def main(argv):
         sys.exit(f"{error} With --learning_rate it is another run: {anew}")
 
     keras.config.set_dtype_policy("float32")
-    encoder = new_encoder(shape)
+    encoder = new_encoder(shape, shape)
     encoder.set_weights(model.encoder.get_weights())
     write_model(output / "encoder.keras", encoder)
     preset = kc.save_to_preset(
@@ -127,7 +135,7 @@ def main(argv):
         output / name,
         metadata={
             "method": type(model).__name__,
-            "architecture": f"ResNet-{_DEPTH.value}, width {_WIDTH.value}, small stem",
+            "architecture": architecture(),
             "data": f"{_DATASET.value}, {_SPLIT.value}",
             "epochs": _EPOCHS.value,
             "batch_size": _BATCH.value,
@@ -260,9 +268,21 @@ def image_shape():
     return shape
 
 
-def new_encoder(shape):
-    """Return the ResNet."""
-    return kc.encoders.resnet(_DEPTH.value, _WIDTH.value, input_shape=shape)
+def new_encoder(shape, image_shape):
+    """Return the network for images of `shape`, cut out of those of `image_shape`."""
+    depth, width, patch = _DEPTH.value, _WIDTH.value, _PATCH.value
+    if not patch:
+        return kc.encoders.resnet(depth, width, input_shape=shape)
+    grid = tuple(side // patch for side in image_shape[:2])
+    heads = max(1, width // 64)
+    return kc.encoders.vit(patch, width, depth, heads, input_shape=shape, grid=grid)
+
+
+def architecture():
+    """Return the network in words."""
+    if _PATCH.value:
+        return f"ViT, {_DEPTH.value} blocks of {_WIDTH.value}, patch {_PATCH.value}"
+    return f"ResNet-{_DEPTH.value}, width {_WIDTH.value}, small stem"
 
 
 def method():
@@ -301,13 +321,14 @@ def new_views(policy, **options):
 
 def new_model(shape):
     """Return the method, compiled."""
-    # A ResNet is trained on crops, and used on whole images.
+    # It is trained on crops, and used on whole images.
     crop = _CROP.value or shape[0]
-    encoder = new_encoder((crop, crop, shape[-1]))
+    encoder = new_encoder((crop, crop, shape[-1]), shape)
     if method() is Supervised:
         if not _CLASSES.value:
             sys.exit("--recipe=supervised trains a classifier. Give --num_classes=N.")
         model = Supervised(encoder)
+        model.compile(kc.recipes.SUPCON_SMALL.optimizer())
     else:
         arguments = {"num_classes": _CLASSES.value, **changes(_MODEL)}
         if method().needs.ids:

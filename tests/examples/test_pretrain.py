@@ -246,13 +246,14 @@ def test_supervised_needs_the_number_of_classes(folder, main):
     [
         ("--recipe=sce_small", "--policy=blur=0.1", "--model=symmetric=True"),
         ("--recipe=instance_discrimination_imagenet", "--model=num_negatives=4"),
-        ("--recipe=supervised", "--num_classes=2", "--learning_rate=0.1"),
+        ("--recipe=supervised", "--num_classes=2", "--patch=4", "--depth=1"),
     ],
 )
 def test_methods_on_a_data_set_of_tfds(folder, main, flags):
     main("--dataset=tiny", "--cache", "--epochs=1", "--measure=", *flags)
     short = flags[0].removeprefix("--recipe=").rsplit("_", 1)[0]
-    name = f"{short}_resnet10_tiny"
+    network = "vit1" if "--patch=4" in flags else "resnet10"
+    name = f"{short}_{network}_tiny"
     about = kc.zoo.describe(folder / "runs" / name / name)
     assert about["data"] == "tiny, train"
     assert about["command"].startswith("python ")

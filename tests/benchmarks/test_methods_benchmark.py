@@ -1,0 +1,102 @@
+"""The comparison of methods: what it runs, keeps and draws; a stand-in trains."""
+
+import importlib
+import json
+import pathlib
+import sys
+
+import pytest
+from absl import flags
+
+import keras_contrastive as kc
+
+BENCHMARKS = pathlib.Path(__file__).parent.parent.parent / "benchmarks"
+STAND_IN = """
+import json, pathlib, sys
+given = dict(flag[2:].partition("=")[::2] for flag in sys.argv[1:])
+folder = pathlib.Path(given["output"]) / "a_preset"
+folder.mkdir()
+about = {"minutes": 1.5, "method": given["recipe"], "commit": "c", "hardware": "h"}
+(folder / "metadata.json").write_text(json.dumps(about))
+numbers = {given["dataset"]: {"knn": 0.5, "linear": 0.625, "protocol": {}}}
+(folder / "metrics.json").write_text(json.dumps(numbers))
+"""
+
+
+@pytest.fixture
+def benchmark(monkeypatch, tmp_path):
+    """The script, and a function that runs it in `tmp_path`."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    monkeypatch.setattr(flags, "FLAGS", flags.FlagValues())
+    for kind in ("string", "integer", "bool", "list"):
+        define = getattr(flags, f"DEFINE_{kind}")
+        monkeypatch.setattr(
+            flags,
+            f"DEFINE_{kind}",
+            lambda *a, define=define, **k: define(*a, flag_values=flags.FLAGS, **k),
+        )
+    script = importlib.import_module("methods")
+    (tmp_path / "examples").mkdir()
+    (tmp_path / "examples/pretrain.py").write_text(STAND_IN)
+    monkeypatch.setattr(script, "_ROOT", tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        flags.FLAGS.unparse_flags()
+        flags.FLAGS(["methods", "--json_file=results.json", *arguments])
+        script.main([])
+        return json.loads(pathlib.Path("results.json").read_text())
+
+    yield script, run
+    del sys.modules["methods"]
+
+
+def test_rows_are_every_method_of_the_package(benchmark):
+    script, _ = benchmark
+    everything = {getattr(kc.recipes, n).method for n in kc.recipes.__all__ if "_" in n}
+    names = {flags[0].partition("=")[2].upper() for flags in script.rows().values()}
+    methods = {getattr(kc.recipes, name).method for name in names - {"SUPERVISED"}}
+    assert methods == everything
+    assert script.rows()["byol"] == [
+        "--recipe=byol_small",
+        "--policy=area=(0.2, 1.0)",
+        "--policy=blur=(0.0, 0.0)",
+    ]
+
+
+def test_what_is_finished_is_not_run_again(benchmark, monkeypatch):
+    script, run = benchmark
+    first = run("--only=simclr")
+    assert first["simclr"]["knn"] == 0.5 and first["simclr"]["minutes"] == 1.5
+    assert first["simclr"]["memory_gib"] >= 0
+    assert first["simclr"]["command"].startswith(
+        "python examples/pretrain.py --recipe=simclr_small --policy=area=(0.2, 1.0)"
+    )
+    (script._ROOT / "examples/pretrain.py").write_text("raise SystemExit(3)")
+    assert run("--only=simclr") == first
+    with pytest.raises(SystemExit, match="byol failed; see .*log.txt"):
+        run("--only=byol")
+    with pytest.raises(SystemExit, match="no rows .'bjol'.*'byol'"):
+        run("--only=bjol")
+    assert json.loads(pathlib.Path("results.json").read_text()) == first
+
+
+def test_table_and_chart(benchmark):
+    script, run = benchmark
+    page = pathlib.Path("README.md")
+    page.write_text(f"above\n{script.BEGIN}\nold\n{script.END}\nbelow\n")
+    low = {"knn": 0.25, "linear": 0.3}
+    pathlib.Path("results.json").write_text(json.dumps({"untrained": low}))
+    run("--only=simclr", "--write=README.md")
+    text = page.read_text()
+    assert text.startswith("above\n<!-- methods") and text.endswith(
+        "methods -->\nbelow\n"
+    )
+    assert "old" not in text
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert rows[1].startswith("| simclr | 50.0 | 62.5 | 1.5 | ")
+    assert rows[2] == "| untrained | 25.0 | 30.0 |  |  |"
+    assert pathlib.Path("results.png").read_bytes().startswith(b"\x89PNG")
+    page.write_text("no markers")
+    with pytest.raises(SystemExit, match="must have the lines"):
+        run("--report", "--write=README.md")
