@@ -9,18 +9,18 @@ from keras_contrastive.optimizers.warmup_cosine import WarmupCosine
 class BindSchedules(keras.callbacks.Callback):
     """Fits learning-rate and momentum schedules to the run that begins.
 
-    `ContrastiveModel.fit` appends it. A `WarmupCosine` learning rate gets the batch
-    size and the number of steps; the model's clock, which momentum and all other
-    schedules follow, gets the number of optimizer iterations. Both begin with epoch 0
-    of this `fit`: a second `fit` runs a whole schedule again, and one with
-    `initial_epoch > 0`, or with a `Checkpoint` that found a file, goes on where it was,
-    with the dataset at that epoch. A schedule that was bound by its owner, with
-    `WarmupCosine.bind`, is left alone.
+    `ContrastiveModel.fit` appends it. A `WarmupCosine` learning rate, and the weight
+    decay of `AdamW`, get the batch size and the number of steps; the model's clock,
+    which momentum and all other schedules follow, gets the number of epochs and of
+    optimizer iterations. All begin with epoch 0 of this `fit`: a second `fit` runs a
+    whole schedule again, and one with `initial_epoch > 0`, or with a `Checkpoint` that
+    found a file, goes on where it was, with the dataset at that epoch. A schedule that
+    was bound by its owner, with `WarmupCosine.bind`, is left alone.
 
     Args:
         dataset: What `fit` trains on.
         batch_size: Global batch size, or None if only the first batch knows it:
-            `bind_learning_rate` is then called with it.
+            `bind_schedules` is then called with it.
         initial_epoch: As given to `fit`.
     """
 
@@ -40,14 +40,16 @@ class BindSchedules(keras.callbacks.Callback):
             return  # nothing is trained
         self._done = done
         self._steps = self._steps_per_epoch()
-        if self._steps is None and self._binds_learning_rate():
+        self.model.check_run(self.params["epochs"], self._steps)
+        if self._steps is None and self._waiting():
             raise ValueError(
-                "The learning rate of a recipe ends with training, so it needs the "
-                "number of steps. Received: data of unknown length. Give "
-                "`steps_per_epoch`, or compile with an optimizer of your own."
+                "The learning rate of a recipe ends with training, as does a weight "
+                "decay that rises, so they need the number of steps. Received: data of "
+                "unknown length. Give `steps_per_epoch`, or compile with an optimizer "
+                "of your own."
             )
         if self.batch_size is not None:
-            self.bind_learning_rate(self.batch_size)
+            self.bind_schedules(self.batch_size)
         self._bind_clock(done)
 
     def _steps_per_epoch(self) -> int | None:
@@ -62,26 +64,32 @@ class BindSchedules(keras.callbacks.Callback):
         optimizer = self.model.optimizer  # float16: a LossScaleOptimizer around it
         return getattr(optimizer, "inner_optimizer", optimizer)
 
-    def _binds_learning_rate(self) -> bool:
-        schedule = self._optimizer()._learning_rate
-        return isinstance(schedule, WarmupCosine) and (
-            schedule.bound_by_fit or not schedule.bound
-        )
+    def _waiting(self) -> dict[str, WarmupCosine]:
+        """The optimizer's schedules that wait for their run, by their attribute."""
+        optimizer = self._optimizer()
+        schedules = {
+            "learning_rate": optimizer._learning_rate,
+            "decay_schedule": getattr(optimizer, "decay_schedule", None),
+        }
+        return {
+            name: schedule
+            for name, schedule in schedules.items()
+            if isinstance(schedule, WarmupCosine)
+            and (schedule.bound_by_fit or not schedule.bound)
+        }
 
-    def bind_learning_rate(self, batch_size: int) -> None:
-        """Bind a schedule that waits for it to this global batch size."""
-        if not self._binds_learning_rate():
-            return
+    def bind_schedules(self, batch_size: int) -> None:
+        """Bind the optimizer's schedules that wait for it to this global batch size."""
         optimizer, steps = self._optimizer(), self._steps
-        schedule = optimizer._learning_rate
-        # The schedule counts batches, accumulated ones too, as Keras does.
-        first_step = _as_int(optimizer._iterations) - self._done * steps
-        epochs = max(self.params["epochs"], 1)
-        bound = schedule.bind(batch_size, steps, epochs, first_step)
-        bound.bound_by_fit = True
-        if bound.get_config() != schedule.get_config():
-            optimizer.learning_rate = bound
-            self.model.make_train_function(force=True)
+        for name, schedule in self._waiting().items():
+            # A schedule counts batches, accumulated ones too, as Keras does.
+            first_step = _as_int(optimizer._iterations) - self._done * steps
+            epochs = max(self.params["epochs"], 1)
+            bound = schedule.bind(batch_size, steps, epochs, first_step)
+            bound.bound_by_fit = True
+            if bound.get_config() != schedule.get_config():
+                setattr(optimizer, name, bound)
+                self.model.make_train_function(force=True)
 
     def _bind_clock(self, done):
         optimizer, steps = self._optimizer(), self._steps
@@ -100,6 +108,7 @@ class BindSchedules(keras.callbacks.Callback):
         first_step = _as_int(optimizer.iterations) - done * steps // accumulated
         clock.first_step.assign(first_step)
         clock.total_steps.assign(epochs * steps // accumulated)
+        clock.epochs.assign(epochs)
 
 
 def _as_int(variable) -> int:

@@ -19,12 +19,14 @@ class Clock(keras.layers.Layer):
         first_step: Update at which the run began.
         total_steps: Updates of the whole run; 0 as long as that is not known, before
             the first `fit` or with a dataset of unknown length.
+        epochs: Epochs of the whole run; 0 before the first `fit`.
     """
 
     def __init__(self, name="clock", **kwargs):
         super().__init__(name=name, **kwargs)
         self.first_step = state_weight(self, "first_step", dtype="int64")
         self.total_steps = state_weight(self, "total_steps", dtype="int64")
+        self.epochs = state_weight(self, "epochs", dtype="int64")
         self.built = True
 
     def elapsed(self, step):
@@ -47,3 +49,15 @@ class Clock(keras.layers.Layer):
         elapsed = ops.cast(self.elapsed(step), "float32")
         total = ops.cast(self.total_steps, "float32")
         return ops.minimum(ops.divide_no_nan(elapsed, total), 1.0)
+
+    def epoch(self, step):
+        """Return the epoch of the run, from 0 on, an int64 scalar.
+
+        It is 0 while the length of the run is not known, and `epochs` at its end.
+
+        Args:
+            step: `optimizer.iterations`, as in `Batch.step`.
+        """
+        elapsed = self.elapsed(step) * ops.cast(self.epochs, "int64")
+        total = ops.maximum(ops.cast(self.total_steps, "int64"), 1)
+        return ops.minimum(elapsed // total, ops.cast(self.epochs, "int64"))

@@ -164,6 +164,23 @@ class ContrastiveModel(ViewTrainer):
         """Return the scalar loss, from `self.loss`, which divides by the replicas."""
         raise self._not_said("contrastive_loss")
 
+    def adjust_gradients(self, gradients: list, batch: Batch) -> list:
+        """Return what the optimizer gets of the gradients; by default all of them.
+
+        Args:
+            gradients: In the order of `trainable_variables`; scaled in float16.
+            batch: The same as in `forward`.
+        """
+        return gradients
+
+    def check_run(self, epochs: int, steps_per_epoch: int | None) -> None:
+        """Raise a ValueError if the method's schedules do not fit the run of a `fit`.
+
+        Args:
+            epochs: Number of epochs.
+            steps_per_epoch: Batches per epoch; None if the data does not say.
+        """
+
     def after_step(self, outputs: dict, batch: Batch, applied) -> None:
         """Update state that follows the loss, such as a queue. Training only.
 
@@ -236,6 +253,7 @@ class ContrastiveModel(ViewTrainer):
             scaled_loss = self.optimizer.scale_loss(loss)
         variables = self.trainable_variables
         gradients = tape.gradient(scaled_loss, variables)
+        gradients = self.adjust_gradients(gradients, batch)
         applied = True
         if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
             gradients, applied = distribute.share_overflow(gradients)

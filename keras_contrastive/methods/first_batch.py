@@ -10,7 +10,7 @@ from keras_contrastive.methods import checked_data
 
 
 class FirstBatch(keras.callbacks.Callback):
-    """Checks the first batch of a `fit` and binds the learning rate to its size.
+    """Checks the first batch of a `fit` and binds the schedules to its size.
 
     Generators, `keras.utils.PyDataset`, `image_dataset_from_directory`, distributed
     datasets: what a batch is like is known when it comes. The first execution of the
@@ -43,7 +43,7 @@ class FirstBatch(keras.callbacks.Callback):
         batches = list(itertools.islice(iterator, model.steps_per_execution))
         if not batches:
             raise StopIteration
-        self.bind.bind_learning_rate(checked_data.check_first_batch(model, batches[0]))
+        self.bind.bind_schedules(checked_data.check_first_batch(model, batches[0]))
         again = iter(batches)
         if isinstance(iterator, tf.data.Iterator):  # the signature of all later steps
             again = iter(

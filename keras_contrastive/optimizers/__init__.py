@@ -1,3 +1,4 @@
+from keras_contrastive.optimizers.adamw import AdamW
 from keras_contrastive.optimizers.coupled_sgd import CoupledSGD
 from keras_contrastive.optimizers.lars import LARS
 from keras_contrastive.optimizers.warmup_cosine import (
@@ -9,6 +10,7 @@ from keras_contrastive.optimizers.warmup_cosine import (
 
 __all__ = [
     "LARS",
+    "AdamW",
     "CoupledSGD",
     "WarmupCosine",
     "linear_scaling",

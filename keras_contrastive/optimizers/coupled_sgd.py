@@ -1,14 +1,15 @@
 """SGD whose weight decay goes through the momentum buffer, as in the papers."""
 
-import re
 from numbers import Real
 
 import keras
 from keras import ops
 
+from keras_contrastive.optimizers.weight_decay import ChosenWeightDecay
+
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")
-class CoupledSGD(keras.optimizers.Optimizer):
+class CoupledSGD(ChosenWeightDecay, keras.optimizers.Optimizer):
     """SGD with momentum and coupled weight decay (PyTorch's SGD).
 
     For a variable w with gradient g, in the order of the update:
@@ -66,37 +67,13 @@ class CoupledSGD(keras.optimizers.Optimizer):
         super().__init__(learning_rate, weight_decay=float(weight_decay), **kwargs)
         self.momentum = float(momentum)
         self.nesterov = bool(nesterov)
-        self._weight_decay_exclusions = None
-
-    def exclude_from_weight_decay(self, var_list=None, var_names=None):
-        """Choose the variables that are not decayed; replaces the default choice.
-
-        As in Keras it is called before the optimizer is built, that is before the
-        first training step, and calling it without arguments excludes nothing. The
-        choice is saved with the optimizer: variables are recognised by their path.
-
-        Args:
-            var_list: List of variables.
-            var_names: List of strings; a variable is excluded if one of them, read
-                as a regular expression, occurs in its path, such as
-                `"projection_head/dense/bias"`.
-
-        Raises:
-            ValueError: If the optimizer is already built.
-
-        Example:
-            optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-        """
-        self._check_not_built("exclude_from_weight_decay")
-        self._weight_decay_exclusions = _patterns(var_list, var_names)
 
     def build(self, variables):
-        """Create the momentum buffers and fix which variables are decayed."""
+        """Create the momentum buffers."""
         if self.built:
             return
         super().build(variables)
         self._momentums = self.add_optimizer_variables(variables, "momentum")
-        self._decayed = self._select(variables, self._weight_decay_exclusions)
 
     def update_step(self, gradient, variable, learning_rate):
         """Update one variable, in the order of the formula above."""
@@ -114,18 +91,7 @@ class CoupledSGD(keras.optimizers.Optimizer):
             **super().get_config(),
             "momentum": self.momentum,
             "nesterov": self.nesterov,
-            "weight_decay_exclusions": _listed(self._weight_decay_exclusions),
         }
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """Rebuild the optimizer from `get_config()`."""
-        config = dict(config)
-        exclusions = config.pop("weight_decay_exclusions", None)
-        optimizer = super().from_config(config, custom_objects=custom_objects)
-        if exclusions is not None:
-            optimizer.exclude_from_weight_decay(var_names=exclusions)
-        return optimizer
 
     def _direction(self, gradient, variable, index, learning_rate):
         """What enters the momentum buffer: g' = g + weight_decay * w."""
@@ -134,49 +100,8 @@ class CoupledSGD(keras.optimizers.Optimizer):
             gradient = gradient + self.weight_decay * variable
         return gradient
 
-    def _apply_weight_decay(self, variables):
-        """Do nothing: Keras would decay a second time here, outside the buffer."""
-
-    def _excluded_by_default(self, variable):
-        return False
-
-    def _select(self, variables, exclusions):
-        """Return the positions of the variables that `exclusions` leaves over.
-
-        Decided once, on Keras's variables: in a step there are only TensorFlow's,
-        which do not know their path.
-        """
-
-        def excluded(variable):
-            if exclusions is None:
-                return self._excluded_by_default(variable)
-            return any(re.search(pattern, _path(variable)) for pattern in exclusions)
-
-        return frozenset(i for i, v in enumerate(variables) if not excluded(v))
-
-    def _check_not_built(self, method):
-        if self.built:
-            raise ValueError(
-                f"`{method}()` must be called before the optimizer is built, that is "
-                "before the first training step. Received a built optimizer: create "
-                "a new one and call it there."
-            )
-
 
 def check_not_negative(name, value):
     """Raise a ValueError that names the argument unless `value` >= 0."""
     if not (isinstance(value, Real) and value >= 0):
         raise ValueError(f"`{name}` must be a number >= 0. Received: {name}={value}")
-
-
-def _path(variable):
-    return getattr(variable, "path", variable.name)
-
-
-def _patterns(var_list, var_names):
-    exact = tuple(f"^{re.escape(_path(variable))}$" for variable in var_list or ())
-    return exact + tuple(var_names or ())
-
-
-def _listed(exclusions):
-    return None if exclusions is None else list(exclusions)

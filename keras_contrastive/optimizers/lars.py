@@ -5,7 +5,8 @@ from numbers import Real
 import keras
 from keras import ops
 
-from keras_contrastive.optimizers.coupled_sgd import CoupledSGD, _listed, _patterns
+from keras_contrastive.optimizers.coupled_sgd import CoupledSGD
+from keras_contrastive.optimizers.weight_decay import listed, patterns
 
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")
@@ -104,7 +105,7 @@ class LARS(CoupledSGD):
             optimizer.exclude_from_layer_adaptation(var_names=["bias", "predictor"])
         """
         self._check_not_built("exclude_from_layer_adaptation")
-        self._adaptation_exclusions = _patterns(var_list, var_names)
+        self._adaptation_exclusions = patterns(var_list, var_names)
 
     def build(self, variables):
         """Create the momentum buffers and fix which variables are adapted."""
@@ -121,7 +122,7 @@ class LARS(CoupledSGD):
             **config,
             "trust_coefficient": self.trust_coefficient,
             "clip_trust_ratio": self.clip_trust_ratio,
-            "adaptation_exclusions": _listed(self._adaptation_exclusions),
+            "adaptation_exclusions": listed(self._adaptation_exclusions),
         }
 
     @classmethod

@@ -172,3 +172,12 @@ def test_a_clock_that_no_fit_has_bound_stands_at_the_beginning():
     clock.total_steps.assign(10)
     assert int(clock.elapsed(3)) == 0  # what came before counts nothing
     assert [float(clock.progress(k)) for k in (5, 10, 99)] == [0.0, 0.5, 1.0]
+
+
+def test_the_epoch_of_a_clock():
+    clock = Clock()
+    assert int(clock.epoch(7)) == 0  # no run is known
+    for name, value in (("first_step", 5), ("total_steps", 10), ("epochs", 3)):
+        getattr(clock, name).assign(value)
+    epochs = [int(clock.epoch(k)) for k in (0, 5, 8, 9, 11, 12, 14, 15, 99)]
+    assert epochs == [0, 0, 0, 1, 1, 2, 2, 3, 3]
