@@ -338,7 +338,7 @@ def new_model(shape):
     if _RATE.value:
         schedule = kc.optimizers.WarmupCosine(_RATE.value, warmup_epochs=1)
         optimizer = kc.optimizers.CoupledSGD(schedule, weight_decay=_DECAY.value)
-        model.compile(optimizer, momentum_update=model.momentum_update)
+        model.compile(optimizer, model.loss, momentum_update=model.momentum_update)
     return model
 
 

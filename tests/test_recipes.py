@@ -17,8 +17,11 @@ each = pytest.mark.parametrize("recipe", ALL.values(), ids=ALL.keys())
 
 
 def test_two_recipes_per_method():
-    methods = [recipe.method for recipe in ALL.values()]
-    expected = ("SimCLR", "SupCon", "BYOL", "SCE", "BarlowTwins")
+    methods = [
+        recipe.loss_class.__name__ if recipe.loss_class else recipe.method
+        for recipe in ALL.values()
+    ]
+    expected = ("SimCLR", "SupCon", "BYOL", "SCE", "BarlowTwins", "DCLLoss")
     assert {methods.count(m) for m in expected} == {2}
     assert methods.count("MoCo") == 3
 
@@ -82,6 +85,9 @@ def test_model_has_every_constant(recipe):
     config = model.get_config()
     for name, value in recipe.method_arguments.items():
         assert config[name] == value
+    loss = model.loss.get_config()
+    assert type(model.loss) is (recipe.loss_class or type(model.default_loss()))
+    assert {name: loss[name] for name in recipe.loss_arguments} == recipe.loss_arguments
     rule = model.momentum_update
     assert bool(recipe.target_momentum) == (rule is not None)
     if rule:
@@ -97,6 +103,8 @@ def test_model_takes_changes():
     assert model.num_classes == 3
     model = recipes.SIMCLR_SMALL.model(pooled(), temperature=0.7)
     assert model.temperature == 0.7
+    model = recipes.DCL_SMALL.model(pooled(), temperature=0.7)  # of loss and method
+    assert model.temperature == model.loss.temperature == 0.7
     with pytest.raises(TypeError, match="`encoder` must be a keras.Model"):
         recipes.SIMCLR_SMALL.model("resnet")
 

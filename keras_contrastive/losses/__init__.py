@@ -1,6 +1,7 @@
 from keras_contrastive.losses.barlow_twins_loss import BarlowTwinsLoss
 from keras_contrastive.losses.byol_loss import BYOLLoss
 from keras_contrastive.losses.contrastive_loss import ContrastiveLoss
+from keras_contrastive.losses.dcl_loss import DCLLoss
 from keras_contrastive.losses.dino_loss import DINOLoss
 from keras_contrastive.losses.info_nce_loss import InfoNCELoss
 from keras_contrastive.losses.nce_loss import NCELoss
@@ -13,6 +14,7 @@ __all__ = [
     "BarlowTwinsLoss",
     "ContrastiveLoss",
     "DINOLoss",
+    "DCLLoss",
     "InfoNCELoss",
     "NCELoss",
     "NTXentLoss",

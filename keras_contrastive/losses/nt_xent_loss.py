@@ -69,29 +69,7 @@ class NTXentLoss(ContrastiveLoss):
 
     def call(self, targets, predictions):
         """Return half the sum of both directions for each example, `(batch,)`."""
-        remedy = "Pass the projector's output for each of the two views."
-        z_1 = check_shape("z_1", targets, ("batch", "dim"), remedy)
-        z_2 = check_shape("z_2", predictions, ("batch", "dim"), remedy)
-        check_equal("shape", remedy, z_1=z_1.shape, z_2=z_2.shape)
-        z_1, z_2 = (
-            unit_vectors(z_1),
-            unit_vectors(z_2),
-        )  # n rows here, N on all replicas
-
-        both = ops.concatenate([z_1, z_2], axis=1)  # (n, 2D): one collective, not two
-        everyone = distribute.all_gather(both)  # (N, 2D)
-        candidates = ops.concatenate(ops.split(everyone, 2, axis=1))  # (2N, D)
-        anchors = ops.concatenate([z_1, z_2]) / self.temperature  # (2n, D)
-        logits = ops.matmul(anchors, ops.transpose(candidates))  # (2n, 2N)
-
-        # Columns of the anchor's own image, itself and its positive, are no negatives.
-        local_batch = ops.shape(z_1)[0]
-        image = ops.arange(local_batch) + distribute.local_offset(local_batch)
-        candidate_image = ops.tile(ops.arange(ops.shape(everyone)[0]), [2])
-        own = ops.tile(image, [2])[:, None] == candidate_image[None, :]
-        negatives = ops.logsumexp(ops.where(own, MASKED, logits), axis=1)  # (2n,)
-        positive = ops.sum(z_1 * z_2, axis=1) / self.temperature  # (n,), both views'
-
+        positive, negatives = compare_views(targets, predictions, self.temperature)
         # Equation 1 as log(1 + exp(negatives - positive)): the positive is in the
         # denominator, and a loss near 0 keeps its digits.
         loss_1, loss_2 = ops.split(ops.softplus(negatives - ops.tile(positive, [2])), 2)
@@ -100,3 +78,40 @@ class NTXentLoss(ContrastiveLoss):
     def get_config(self):
         """Return the constructor's arguments, ready for JSON."""
         return {**super().get_config(), "temperature": self.temperature}
+
+
+def compare_views(targets, predictions, temperature: float):
+    """Compare every embedding with all others of the global batch of `N` images.
+
+    Args:
+        targets: Embeddings of the first view, `(batch, dim)`.
+        predictions: Embeddings of the second view, `(batch, dim)`.
+        temperature: What cosines are divided by.
+
+    Returns:
+        Two float32 tensors: `s(z_1i, z_2i) / t` of shape `(batch,)`; and, with the
+        first view's anchors before the second's, the log-sum-exp over the `2N - 2`
+        embeddings of other images, `(2 batch,)`. It is below -1e29 if there are none.
+
+    Raises:
+        ValueError: If the two are not matrices of one shape.
+    """
+    remedy = "Pass the projector's output for each of the two views."
+    z_1 = check_shape("z_1", targets, ("batch", "dim"), remedy)
+    z_2 = check_shape("z_2", predictions, ("batch", "dim"), remedy)
+    check_equal("shape", remedy, z_1=z_1.shape, z_2=z_2.shape)
+    z_1, z_2 = unit_vectors(z_1), unit_vectors(z_2)  # n rows here, N on all replicas
+
+    both = ops.concatenate([z_1, z_2], axis=1)  # (n, 2D): one collective, not two
+    everyone = distribute.all_gather(both)  # (N, 2D)
+    candidates = ops.concatenate(ops.split(everyone, 2, axis=1))  # (2N, D)
+    anchors = ops.concatenate([z_1, z_2]) / temperature  # (2n, D)
+    logits = ops.matmul(anchors, ops.transpose(candidates))  # (2n, 2N)
+
+    # Columns of the anchor's own image, itself and its positive, are no negatives.
+    local_batch = ops.shape(z_1)[0]
+    image = ops.arange(local_batch) + distribute.local_offset(local_batch)
+    candidate_image = ops.tile(ops.arange(ops.shape(everyone)[0]), [2])
+    own = ops.tile(image, [2])[:, None] == candidate_image[None, :]
+    negatives = ops.logsumexp(ops.where(own, MASKED, logits), axis=1)  # (2n,)
+    return ops.sum(z_1 * z_2, axis=1) / temperature, negatives

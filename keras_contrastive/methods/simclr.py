@@ -33,6 +33,9 @@ class SimCLR(ContrastiveModel):
         model.fit(two_view_dataset, epochs=100)
         features = model.predict(images)
 
+    Decoupled contrastive learning, which leaves the positive out of the denominator, is
+    this method with `compile(loss=kc.losses.DCLLoss(0.1))` or `kc.recipes.DCL_SMALL`.
+
     Reference: A Simple Framework for Contrastive Learning of Visual Representations
     (2020), https://arxiv.org/abs/2002.05709. The authors' code
     (google-research/simclr) sums both directions, twice the paper's mean.

@@ -14,6 +14,7 @@ from keras_contrastive.recipes.barlow_twins import (
     BARLOW_TWINS_SMALL,
 )
 from keras_contrastive.recipes.byol import BYOL_IMAGENET, BYOL_SMALL
+from keras_contrastive.recipes.dcl import DCL_IMAGENET, DCL_SMALL
 from keras_contrastive.recipes.instance_discrimination import (
     INSTANCE_DISCRIMINATION_IMAGENET,
 )
@@ -32,6 +33,8 @@ __all__ = [
     "BARLOW_TWINS_SMALL",
     "BYOL_IMAGENET",
     "BYOL_SMALL",
+    "DCL_IMAGENET",
+    "DCL_SMALL",
     "INSTANCE_DISCRIMINATION_IMAGENET",
     "MOCO_SMALL",
     "MOCO_V1_IMAGENET",

@@ -23,9 +23,10 @@ class Recipe:
 
     `policy` makes its augmentation, and `model` the method with all its constants,
     compiled. The mappings are keyword arguments: `method_arguments` of the method,
-    `projector` and `predictor` of `kc.layers.ProjectionHead`, `target_momentum` of
-    `kc.callbacks.MomentumUpdate`, `augmentation_arguments` of the policy. `"dim"` among
-    the `hidden_units` of a head is the width of its input.
+    `loss_arguments` of `loss_class`, `projector` and `predictor` of
+    `kc.layers.ProjectionHead`, `target_momentum` of `kc.callbacks.MomentumUpdate`,
+    `augmentation_arguments` of the policy. `"dim"` among the `hidden_units` of a head
+    is the width of its input.
 
     Args:
         method: Name of the method's class, such as `"BYOL"`.
@@ -47,6 +48,9 @@ class Recipe:
             paper's warms up in proportion.
         final_learning_rate: Learning rate at the end of the cosine.
         method_arguments: Arguments of the method.
+        loss_class: A loss in place of the method's own, or None.
+        loss_arguments: Arguments of `loss_class`. One that is the method's too follows
+            what `model` is given for it.
         projector: Arguments of the projector.
         predictor: Arguments of the predictor, empty without one.
         target_momentum: How the target follows, empty without a target.
@@ -80,6 +84,8 @@ class Recipe:
     warmup_limit: float = 0.1
     final_learning_rate: float = 0.0
     method_arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    loss_class: type[keras.losses.Loss] | None = None
+    loss_arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     projector: Mapping[str, Any]
     predictor: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     target_momentum: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -149,9 +155,13 @@ class Recipe:
         if self.predictor:
             shape = projector.compute_output_shape((None, feature_dim))
             arguments["predictor"] = self.new_predictor(shape[-1])
-        model = method(encoder, **{**arguments, **changes})
-        rule = self.momentum_update()
-        model.compile(self.optimizer(), **({"momentum_update": rule} if rule else {}))
+        arguments = {**arguments, **changes}
+        model = method(encoder, **arguments)
+        known = self.loss_arguments.items()
+        loss = self.loss_class and self.loss_class(
+            **{name: arguments.get(name, value) for name, value in known}
+        )
+        model.compile(self.optimizer(), loss, momentum_update=self.momentum_update())
         return model
 
     def constants(self) -> list[tuple[str, Any, str]]:

@@ -12,6 +12,7 @@ from keras_contrastive.losses import (
     BarlowTwinsLoss,
     BYOLLoss,
     ContrastiveLoss,
+    DCLLoss,
     DINOLoss,
     InfoNCELoss,
     NCELoss,
@@ -76,6 +77,7 @@ LOSSES = {
     "barlow_twins": (BarlowTwinsLoss, {}, pair),
     "dino": (DINOLoss, {"student_temperature": 0.2}, crops),
     "dino_sinkhorn": (DINOLoss, {}, balanced_crops),
+    "dcl": (DCLLoss, {"temperature": 0.2, "weighted": True}, pair),
 }
 SHARED = {
     "sce_queue": (1,),
@@ -87,6 +89,7 @@ SHARED = {
 }
 NOT_NORMALISED = ("nce", "barlow_twins", "dino", "dino_sinkhorn")
 WHOLE_BATCH = ("barlow_twins",)
+SIGNED = ("dcl",)
 every_loss = pytest.mark.parametrize("name", LOSSES)
 
 
@@ -102,7 +105,8 @@ def test_one_finite_float32_value_per_example_and_their_mean(name, n):
     values = loss(targets, predictions)
     assert values.shape == (() if name in WHOLE_BATCH else (n,))
     assert values.dtype == "float32"
-    assert np.isfinite(values).all() and (values.numpy() >= 0).all()
+    assert np.isfinite(values).all()
+    assert name in SIGNED or (values.numpy() >= 0).all()
     mean, targets, predictions = make(name, n)
     assert mean(targets, predictions).shape == ()
     np.testing.assert_allclose(mean(targets, predictions), np.mean(values), rtol=1e-6)
@@ -145,7 +149,9 @@ def test_replicas_give_value_and_gradients_of_one(name, sizes, strategy_of):
             assert_close(np.concatenate(part), expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["nt_xent", "supcon", "sce_keys", "info_nce_keys"])
+@pytest.mark.parametrize(
+    "name", ["nt_xent", "dcl", "supcon", "sce_keys", "info_nce_keys"]
+)
 def test_replicas_with_uneven_batches(name, strategy_of):
     loss, targets, predictions = make(name, reduction="none")
     expected = loss(targets, predictions)
@@ -266,6 +272,7 @@ def test_targets_reach_call_untouched():
     ("cls", "name"),
     [
         (NTXentLoss, "temperature"),
+        (DCLLoss, "temperature"),
         (SupConLoss, "temperature"),
         (SupConLoss, "base_temperature"),
         (SCELoss, "temperature"),
@@ -287,6 +294,7 @@ def test_temperatures_are_numbers_that_float32_can_divide_by(cls, name, value):
     ("loss", "first", "second"),
     [
         (NTXentLoss(), "z_1", "z_2"),
+        (DCLLoss(), "z_1", "z_2"),
         (BYOLLoss(), "target", "prediction"),
         (SCELoss(), "keys", "queries"),
         (InfoNCELoss(), "keys", "queries"),

@@ -123,6 +123,21 @@ def test_supcon_base_temperature_is_a_factor():
     assert kc.recipes.SUPCON_SMALL.method_arguments["base_temperature"] == 0.07
 
 
+def test_a_loss_of_another_paper_is_trained_saved_and_loaded(tmp_path):
+    model = build("simclr")
+    loss = kc.losses.DCLLoss(0.3, weighted=True)
+    model.compile(sgd(), loss, jit_compile=False)
+    batch = kc.Batch(tuple(VIEWS), LABELS)
+    z = model.forward(batch, training=True)
+    trained = model.train_on_batch(tuple(VIEWS), LABELS, return_dict=True)["loss"]
+    assert trained == pytest.approx(float(loss(z["anchor"], z["positive"])), rel=1e-5)
+    model.save(tmp_path / "m.keras")
+    loaded = keras.models.load_model(tmp_path / "m.keras")
+    assert loaded.loss.get_config() == loss.get_config()
+    expected = model.test_on_batch(tuple(VIEWS), LABELS)
+    assert loaded.test_on_batch(tuple(VIEWS), LABELS) == pytest.approx(expected)
+
+
 def test_compile_leaves_xla_off_where_it_slows_down(strategy_of):
     model = build("simclr")
     model.compile(sgd())
