@@ -130,10 +130,10 @@ def test_a_run_goes_on_and_ends_as_a_preset(folder, main, monkeypatch, capsys):
 
 
 def test_a_run_that_diverges_goes_on_with_a_lower_learning_rate(folder, main, capsys):
-    flags = ("--epochs=9", "--output=diverged", "--measure=")
-    done = run(folder, "--learning_rate=1e12", *flags)
-    assert done.returncode == 1
-    last = done.stderr.strip().splitlines()[-1]
+    flags = ("--epochs=3", "--output=diverged", "--measure=")
+    with pytest.raises(SystemExit) as refused:
+        main("--learning_rate=1e12", *flags)
+    last = refused.value.code
     assert "of epoch" in last and "has diverged" in last and "learning rate" in last
     # Huge weights are as bad: with them no learning rate would help.
     assert "checkpoint.weights.h5 holds no state of this run yet" in last
@@ -146,7 +146,7 @@ def test_a_run_that_diverges_goes_on_with_a_lower_learning_rate(folder, main, ca
     assert "other flags: learning_rate: 1000000000000.0 -> 0.001." in said
     with (output / "history.csv").open() as file:
         epochs = [row["epoch"] for row in csv.DictReader(file)]
-    assert epochs == [str(i + 1) for i in range(9)]
+    assert epochs == ["1", "2", "3"]
     command = kc.zoo.describe(output / "simclr_resnet10_photos")["command"]
     assert re.fullmatch("python .*rate=1e12.*, then python .*rate=1e-3.*", command)
 
