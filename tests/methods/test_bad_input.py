@@ -7,7 +7,17 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import METHODS, PAIRS, arrays, build, dataset, head, sgd, tiny_encoder
+from helpers import (
+    METHODS,
+    PAIRS,
+    arrays,
+    build,
+    dataset,
+    head,
+    sgd,
+    started,
+    tiny_encoder,
+)
 
 import keras_contrastive as kc
 
@@ -38,19 +48,19 @@ def refused(model, elements, match, batch=8, **kwargs):
 
 @PAIRS
 def test_bare_pair(name):
-    refused(compiled(name), (V_1, V_2), "bare pair.*Yield")
+    refused(started(name), (V_1, V_2), "bare pair.*Yield")
 
 
 @PAIRS
 def test_one_view(name):
-    refused(compiled(name), (V_1, LABELS), "one tensor.*Make two views")
-    refused(compiled(name), ((V_1,), LABELS), "1 view")
+    refused(started(name), (V_1, LABELS), "one tensor.*Make two views")
+    refused(started(name), ((V_1,), LABELS), "1 view")
 
 
 @pytest.mark.parametrize("name", ["simclr", "supcon", "byol"])
 def test_too_many_views(name):
     words = f"{type(build(name)).__name__} takes 2 views.*3 views"
-    refused(compiled(name), ((V_1, V_2, V_1), LABELS), words)
+    refused(started(name), ((V_1, V_2, V_1), LABELS), words)
 
 
 def test_sce_takes_multi_crop():
@@ -66,9 +76,7 @@ def test_sce_takes_multi_crop():
 
 @PAIRS
 def test_views_of_different_shapes(name):
-    refused(
-        compiled(name), ((V_1, V_2[:, :6]), LABELS), r"input shape .*\(8, 6, 8, 3\)"
-    )
+    refused(started(name), ((V_1, V_2[:, :6]), LABELS), r"input shape .*\(8, 6, 8, 3\)")
     model = METHODS[name](tiny_encoder(None))
     model.compile(sgd())
     refused(model, ((V_1, V_2[:, :6]), LABELS), "of one shape.*same crop size")
@@ -76,7 +84,7 @@ def test_views_of_different_shapes(name):
 
 @PAIRS
 def test_batch_of_one(name):
-    refused(compiled(name), ((V_1, V_2), LABELS), "batch of 1", batch=1)
+    refused(started(name), ((V_1, V_2), LABELS), "batch of 1", batch=1)
 
 
 def test_last_batch_of_one_stops_with_a_sentence():
@@ -104,15 +112,15 @@ def test_weights_per_example_are_refused():
 def test_bad_pixels(name, bad):
     view = V_1.copy()
     if bad == "range":
-        refused(compiled(name), ((V_1 / 255, V_2 / 255), LABELS), "maximum is <= 1")
+        refused(started(name), ((V_1 / 255, V_2 / 255), LABELS), "maximum is <= 1")
     elif bad == "empty":
         with pytest.raises(ValueError, match="empty array"):
-            compiled(name).fit((V_1[:0], V_2[:0]), LABELS[:0], verbose=0)
+            started(name).fit((V_1[:0], V_2[:0]), LABELS[:0], verbose=0)
     else:
         view[3, 0, 0, 0] = float(bad)
-        refused(compiled(name), ((view, V_2), LABELS), "NaN or infinite")
+        refused(started(name), ((view, V_2), LABELS), "NaN or infinite")
         with pytest.raises(ValueError, match="NaN or infinite"):
-            compiled(name).fit((view, V_2), LABELS, batch_size=8, verbose=0)
+            started(name).fit((view, V_2), LABELS, batch_size=8, verbose=0)
 
 
 @pytest.mark.parametrize(
