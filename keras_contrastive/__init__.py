@@ -35,6 +35,7 @@ from keras_contrastive.methods import (  # noqa: E402
     MoCo,
     Needs,
     SimCLR,
+    SimSiam,
     SupCon,
 )
 from keras_contrastive.zoo import (  # noqa: E402
@@ -53,6 +54,7 @@ __all__ = [
     "MoCo",
     "Needs",
     "SimCLR",
+    "SimSiam",
     "SupCon",
     "__version__",
     "augmentations",

@@ -21,7 +21,7 @@ def test_two_recipes_per_method():
         recipe.loss_class.__name__ if recipe.loss_class else recipe.method
         for recipe in ALL.values()
     ]
-    expected = ("SimCLR", "SupCon", "BYOL", "SCE", "BarlowTwins", "DCLLoss")
+    expected = ("SimCLR", "SupCon", "BYOL", "SCE", "BarlowTwins", "DCLLoss", "SimSiam")
     assert {methods.count(m) for m in expected} == {2}
     assert methods.count("MoCo") == 3
 

@@ -5,6 +5,7 @@ from keras_contrastive.losses.dcl_loss import DCLLoss
 from keras_contrastive.losses.dino_loss import DINOLoss
 from keras_contrastive.losses.info_nce_loss import InfoNCELoss
 from keras_contrastive.losses.nce_loss import NCELoss
+from keras_contrastive.losses.negative_cosine_loss import NegativeCosineLoss
 from keras_contrastive.losses.nt_xent_loss import NTXentLoss
 from keras_contrastive.losses.sce_loss import SCELoss
 from keras_contrastive.losses.supcon_loss import SupConLoss
@@ -18,6 +19,7 @@ __all__ = [
     "InfoNCELoss",
     "NCELoss",
     "NTXentLoss",
+    "NegativeCosineLoss",
     "SCELoss",
     "SupConLoss",
 ]

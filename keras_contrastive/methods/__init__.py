@@ -6,6 +6,7 @@ from keras_contrastive.methods.instance_discrimination import InstanceDiscrimina
 from keras_contrastive.methods.moco import MoCo
 from keras_contrastive.methods.sce import SCE
 from keras_contrastive.methods.simclr import SimCLR
+from keras_contrastive.methods.simsiam import SimSiam
 from keras_contrastive.methods.supcon import SupCon
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "MoCo",
     "Needs",
     "SimCLR",
+    "SimSiam",
     "SupCon",
 ]

@@ -5,13 +5,13 @@ from numbers import Real
 import keras
 from keras import ops
 
+from keras_contrastive.optimizers.constant_rate import ChosenSchedule
 from keras_contrastive.optimizers.coupled_sgd import check_not_negative
 from keras_contrastive.optimizers.warmup_cosine import WarmupCosine, no_scaling
-from keras_contrastive.optimizers.weight_decay import ChosenWeightDecay
 
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")
-class AdamW(ChosenWeightDecay, keras.optimizers.Adam):
+class AdamW(ChosenSchedule, keras.optimizers.Adam):
     """Adam with decoupled weight decay, of kernels only, that may follow a cosine.
 
     For a variable w with gradient g at step k, of T in the run:
@@ -81,7 +81,9 @@ class AdamW(ChosenWeightDecay, keras.optimizers.Adam):
         """Update one variable, in the order of the formula above."""
         if self.clipnorm:
             gradient = self._clip_by_norm(gradient)
-        if self._get_variable_index(variable) in self._decayed:
+        index = self._get_variable_index(variable)
+        learning_rate = self.rate_of(index, learning_rate)
+        if index in self._decayed:
             decay = self.weight_decay
             if self.decay_schedule is not None:
                 decay = self.decay_schedule(self._iterations)

@@ -5,11 +5,11 @@ from numbers import Real
 import keras
 from keras import ops
 
-from keras_contrastive.optimizers.weight_decay import ChosenWeightDecay
+from keras_contrastive.optimizers.constant_rate import ChosenSchedule
 
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")
-class CoupledSGD(ChosenWeightDecay, keras.optimizers.Optimizer):
+class CoupledSGD(ChosenSchedule, keras.optimizers.Optimizer):
     """SGD with momentum and coupled weight decay (PyTorch's SGD).
 
     For a variable w with gradient g, in the order of the update:
@@ -26,8 +26,10 @@ class CoupledSGD(ChosenWeightDecay, keras.optimizers.Optimizer):
     found with this one.
 
     Every variable is decayed, biases and batch norm included, as in those recipes;
-    `exclude_from_weight_decay` changes that. Gradient clipping, gradient accumulation
-    and the other arguments of `keras.optimizers.Optimizer` act on g, before the decay.
+    `exclude_from_weight_decay` changes that. `exclude_from_schedule` trains variables
+    at the peak of the learning rate throughout. Gradient clipping, gradient
+    accumulation and the other arguments of `keras.optimizers.Optimizer` act on g,
+    before the decay.
 
     Args:
         learning_rate: Float >= 0, or a `keras.optimizers.schedules` schedule.
@@ -79,7 +81,7 @@ class CoupledSGD(ChosenWeightDecay, keras.optimizers.Optimizer):
         """Update one variable, in the order of the formula above."""
         index = self._get_variable_index(variable)
         buffer = self._momentums[index]
-        learning_rate = ops.cast(learning_rate, variable.dtype)
+        learning_rate = ops.cast(self.rate_of(index, learning_rate), variable.dtype)
         gradient = self._direction(gradient, variable, index, learning_rate)
         self.assign(buffer, self.momentum * buffer + gradient)
         update = gradient + self.momentum * buffer if self.nesterov else buffer

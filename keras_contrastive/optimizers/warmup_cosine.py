@@ -134,6 +134,13 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         """Return the learning rate after the warm-up for this global batch size."""
         return self.base_learning_rate * self.scaling(batch_size, self.reference_batch)
 
+    @property
+    def peak_of_run(self) -> float:
+        """The peak of the run it is bound to; unbound, `base_learning_rate`."""
+        if not self.bound:
+            return self.base_learning_rate
+        return self.peak(self._run["batch_size"])
+
     def bind(
         self, batch_size: int, steps_per_epoch: int, epochs: int, first_step: int = 0
     ) -> "WarmupCosine":

@@ -26,6 +26,7 @@ from keras_contrastive.recipes.moco import (
 from keras_contrastive.recipes.recipe import Recipe
 from keras_contrastive.recipes.sce import SCE_IMAGENET, SCE_SMALL
 from keras_contrastive.recipes.simclr import SIMCLR_IMAGENET, SIMCLR_SMALL
+from keras_contrastive.recipes.simsiam import SIMSIAM_IMAGENET, SIMSIAM_SMALL
 from keras_contrastive.recipes.supcon import SUPCON_IMAGENET, SUPCON_SMALL
 
 __all__ = [
@@ -43,6 +44,8 @@ __all__ = [
     "SCE_SMALL",
     "SIMCLR_IMAGENET",
     "SIMCLR_SMALL",
+    "SIMSIAM_IMAGENET",
+    "SIMSIAM_SMALL",
     "SUPCON_IMAGENET",
     "SUPCON_SMALL",
     "Recipe",

@@ -20,6 +20,7 @@ METHODS = (
     "moco",
     "sce",
     "simclr",
+    "simsiam",
     "supcon",
 )
 LOSSES = {"dcl": "simclr"}  # examples of another method's loss

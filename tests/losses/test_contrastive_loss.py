@@ -16,6 +16,7 @@ from keras_contrastive.losses import (
     DINOLoss,
     InfoNCELoss,
     NCELoss,
+    NegativeCosineLoss,
     NTXentLoss,
     SCELoss,
     SupConLoss,
@@ -77,6 +78,7 @@ LOSSES = {
     "barlow_twins": (BarlowTwinsLoss, {}, pair),
     "dino": (DINOLoss, {"student_temperature": 0.2}, crops),
     "dino_sinkhorn": (DINOLoss, {}, balanced_crops),
+    "negative_cosine": (NegativeCosineLoss, {}, pair),
     "dcl": (DCLLoss, {"temperature": 0.2, "weighted": True}, pair),
 }
 SHARED = {
@@ -89,7 +91,7 @@ SHARED = {
 }
 NOT_NORMALISED = ("nce", "barlow_twins", "dino", "dino_sinkhorn")
 WHOLE_BATCH = ("barlow_twins",)
-SIGNED = ("dcl",)
+SIGNED = ("dcl", "negative_cosine")
 every_loss = pytest.mark.parametrize("name", LOSSES)
 
 
@@ -296,6 +298,7 @@ def test_temperatures_are_numbers_that_float32_can_divide_by(cls, name, value):
         (NTXentLoss(), "z_1", "z_2"),
         (DCLLoss(), "z_1", "z_2"),
         (BYOLLoss(), "target", "prediction"),
+        (NegativeCosineLoss(), "target", "prediction"),
         (SCELoss(), "keys", "queries"),
         (InfoNCELoss(), "keys", "queries"),
         (BarlowTwinsLoss(), "z_1", "z_2"),

@@ -20,6 +20,7 @@ METHODS = {
     "moco": lambda encoder, **kw: kc.MoCo(
         encoder, head(), queue_size=24, symmetric=True, **kw
     ),
+    "simsiam": lambda encoder, **kw: kc.SimSiam(encoder, head(), head(), **kw),
     "barlow_twins": lambda encoder, **kw: kc.BarlowTwins(encoder, head(), **kw),
     "instance_discrimination": lambda encoder, **kw: kc.InstanceDiscrimination(
         encoder, head(), num_examples=32, num_negatives=8, **kw

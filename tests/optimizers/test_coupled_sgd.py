@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from small_model import fit, small_model
 
-from keras_contrastive.optimizers import LARS, CoupledSGD
+from keras_contrastive.optimizers import LARS, AdamW, CoupledSGD, WarmupCosine
 
 RNG = np.random.default_rng(7)
 START = RNG.normal(size=(3, 2))
@@ -94,6 +94,55 @@ def test_exclusion_after_the_first_step_is_refused():
     run(optimizer)
     with pytest.raises(ValueError, match="before the optimizer is built"):
         optimizer.exclude_from_weight_decay(var_names=["bias"])
+
+
+def moves(optimizer, steps=6):
+    """How far each step moves the variables `plain` and `constant`."""
+    variables = [keras.Variable(np.zeros(3), name=n) for n in ("plain", "constant")]
+    seen = [np.zeros(2)]
+    for _ in range(steps):
+        optimizer.apply([-keras.ops.ones(3) for _ in variables], variables)
+        seen.append(np.array([np.array(v)[0] for v in variables]))
+    return np.diff(seen, axis=0).T
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda rate: CoupledSGD(rate, momentum=0.0),
+        lambda rate: LARS(rate, momentum=0.0),
+        lambda rate: AdamW(rate, weight_decay=0.0),  # equal gradients: steps of 1
+    ],
+    ids=["CoupledSGD", "LARS", "AdamW"],
+)
+def test_what_is_excluded_from_the_schedule_has_its_peak_throughout(make):
+    schedule = WarmupCosine(0.1, warmup_epochs=1)
+    optimizer = make(schedule)
+    optimizer.exclude_from_schedule(var_names=["constant"])
+    config = json.loads(json.dumps(keras.optimizers.serialize(optimizer)))
+    for candidate in (optimizer, keras.optimizers.deserialize(config)):
+        # It is read in every step: `fit` binds the schedule of an optimizer anew.
+        run = schedule.bind(batch_size=512, steps_per_epoch=2, epochs=2)
+        candidate.learning_rate = run
+        plain, constant = moves(candidate)
+        np.testing.assert_allclose(plain, [run(k) for k in range(6)], 1e-5, 1e-7)
+        assert plain[0] == 0 and plain[-1] == 0  # warm-up, and after the end
+        np.testing.assert_allclose(constant, 0.2, rtol=1e-5)
+    unbound = make(schedule)
+    unbound.exclude_from_schedule(var_names=["constant"])
+    np.testing.assert_allclose(moves(unbound), 0.1, rtol=1e-5)
+
+
+def test_only_a_schedule_that_knows_its_peak_has_exclusions():
+    plain, constant = moves(CoupledSGD(0.25, momentum=0.0))
+    optimizer = CoupledSGD(0.25, momentum=0.0)
+    optimizer.exclude_from_schedule(var_names=["constant"])
+    np.testing.assert_array_equal(moves(optimizer), [plain, constant])
+    with pytest.raises(ValueError, match="before the optimizer is built"):
+        optimizer.exclude_from_schedule(var_names=["constant"])
+    decay = keras.optimizers.schedules.CosineDecay(0.1, 10)
+    with pytest.raises(ValueError, match="only a .*WarmupCosine knows its peak"):
+        CoupledSGD(decay).exclude_from_schedule(var_names=["constant"])
 
 
 @pytest.mark.parametrize("optimizer_class", [CoupledSGD, LARS])
