@@ -27,6 +27,7 @@ from keras_contrastive import (  # noqa: E402
 from keras_contrastive._version import __version__  # noqa: E402
 from keras_contrastive.methods import (  # noqa: E402
     BYOL,
+    NNCLR,
     SCE,
     BarlowTwins,
     Batch,
@@ -46,6 +47,7 @@ from keras_contrastive.zoo import (  # noqa: E402
 
 __all__ = [
     "BYOL",
+    "NNCLR",
     "SCE",
     "BarlowTwins",
     "Batch",

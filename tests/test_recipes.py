@@ -21,7 +21,16 @@ def test_two_recipes_per_method():
         recipe.loss_class.__name__ if recipe.loss_class else recipe.method
         for recipe in ALL.values()
     ]
-    expected = ("SimCLR", "SupCon", "BYOL", "SCE", "BarlowTwins", "DCLLoss", "SimSiam")
+    expected = (
+        "SimCLR",
+        "SupCon",
+        "BYOL",
+        "SCE",
+        "BarlowTwins",
+        "DCLLoss",
+        "SimSiam",
+        "NNCLR",
+    )
     assert {methods.count(m) for m in expected} == {2}
     assert methods.count("MoCo") == 3
 
@@ -132,6 +141,7 @@ def test_policy_has_every_constant(recipe):
         (recipes.BYOL_IMAGENET, LARS, 3.2, 1.5e-6),
         (recipes.SCE_SMALL, CoupledSGD, 0.06, 5e-4),
         (recipes.SCE_IMAGENET, LARS, 4.8, 1e-6),
+        (recipes.NNCLR_SMALL, LARS, 0.4, 1e-5),
     ],
 )
 def test_published_numbers(recipe, optimizer_class, peak, weight_decay):

@@ -4,6 +4,7 @@ from keras_contrastive.methods.byol import BYOL
 from keras_contrastive.methods.contrastive_model import ContrastiveModel
 from keras_contrastive.methods.instance_discrimination import InstanceDiscrimination
 from keras_contrastive.methods.moco import MoCo
+from keras_contrastive.methods.nnclr import NNCLR
 from keras_contrastive.methods.sce import SCE
 from keras_contrastive.methods.simclr import SimCLR
 from keras_contrastive.methods.simsiam import SimSiam
@@ -11,6 +12,7 @@ from keras_contrastive.methods.supcon import SupCon
 
 __all__ = [
     "BYOL",
+    "NNCLR",
     "SCE",
     "BarlowTwins",
     "Batch",

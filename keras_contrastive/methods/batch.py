@@ -33,6 +33,8 @@ class Needs:
             has an attribute `num_examples` then.
         predictor: Whether it has, or may be given, a predictor.
         fitting_views: Whether the first two views must have the encoder's input shape.
+        max_batch: Largest global batch, or None for any: as many earlier embeddings as
+            the model's queue holds.
     """
 
     min_views: int = 2
@@ -41,6 +43,7 @@ class Needs:
     ids: bool = False
     predictor: bool = False
     fitting_views: bool = True
+    max_batch: int | None = None
 
 
 def split_targets(targets):

@@ -230,6 +230,15 @@ def _check_batch_sizes(model, sizes) -> None:
             "batches of at least 2 (256 is usual). Received: a batch of 1. Choose a "
             "batch size that leaves no single example over."
         )
+    limit = model.needs.max_batch
+    too_large = [size for size in sizes if limit and size and size > limit]
+    if too_large:
+        raise ValueError(
+            f"{type(model).__name__} looks its batches up among {limit} earlier "
+            f"embeddings. Expected batches of at most {limit}. Received: a batch of "
+            f"{too_large[0]}. Build the model with a larger `queue_size`, of many "
+            "batches, or take smaller batches."
+        )
     replicas = model.distribute_strategy.num_replicas_in_sync
     uneven = [size for size in sizes if size is None or size % replicas]
     if replicas > 1 and uneven:

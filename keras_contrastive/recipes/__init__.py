@@ -23,6 +23,7 @@ from keras_contrastive.recipes.moco import (
     MOCO_V1_IMAGENET,
     MOCO_V2_IMAGENET,
 )
+from keras_contrastive.recipes.nnclr import NNCLR_IMAGENET, NNCLR_SMALL
 from keras_contrastive.recipes.recipe import Recipe
 from keras_contrastive.recipes.sce import SCE_IMAGENET, SCE_SMALL
 from keras_contrastive.recipes.simclr import SIMCLR_IMAGENET, SIMCLR_SMALL
@@ -40,6 +41,8 @@ __all__ = [
     "MOCO_SMALL",
     "MOCO_V1_IMAGENET",
     "MOCO_V2_IMAGENET",
+    "NNCLR_IMAGENET",
+    "NNCLR_SMALL",
     "SCE_IMAGENET",
     "SCE_SMALL",
     "SIMCLR_IMAGENET",

@@ -18,6 +18,7 @@ METHODS = (
     "dcl",
     "instance_discrimination",
     "moco",
+    "nnclr",
     "sce",
     "simclr",
     "simsiam",

@@ -21,6 +21,9 @@ METHODS = {
         encoder, head(), queue_size=24, symmetric=True, **kw
     ),
     "simsiam": lambda encoder, **kw: kc.SimSiam(encoder, head(), head(), **kw),
+    "nnclr": lambda encoder, **kw: kc.NNCLR(
+        encoder, head(), head(32), queue_size=24, **kw
+    ),
     "barlow_twins": lambda encoder, **kw: kc.BarlowTwins(encoder, head(), **kw),
     "instance_discrimination": lambda encoder, **kw: kc.InstanceDiscrimination(
         encoder, head(), num_examples=32, num_negatives=8, **kw
@@ -28,8 +31,10 @@ METHODS = {
 }
 
 
-def head():
-    return kc.layers.ProjectionHead(4, hidden_units=8)
+def head(hidden_units=8):
+    """A head of few units: of one without a bias some outputs are near 0, and then a
+    loss of unit vectors magnifies rounding; a predictor is better wider."""
+    return kc.layers.ProjectionHead(4, hidden_units=hidden_units)
 
 
 def tiny_encoder(size=8, channels=3, width=6):
