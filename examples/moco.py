@@ -1,6 +1,7 @@
-"""MoCo v2: a query finds its key among a queue of keys of earlier batches.
+"""MoCo: a query finds its key among keys of earlier batches, or of its own (version 3).
 
     python examples/moco.py  # a few minutes on 2 cores
+    python examples/moco.py --version=3
     python examples/moco.py --epochs=1 --images=1000
 
 Writes a preset, the folder that `kc.from_preset` loads.
@@ -13,6 +14,7 @@ import keras_contrastive as kc
 
 _EPOCHS = flags.DEFINE_integer("epochs", 10, "Length of the run.")
 _IMAGES = flags.DEFINE_integer("images", 10_000, "Training images used.")
+_VERSION = flags.DEFINE_integer("version", 2, "Version of MoCo: 2 or 3.")
 _OUTPUT = flags.DEFINE_string("output", "runs/moco", "Folder of the preset.")
 
 
@@ -22,14 +24,15 @@ def main(argv):
     (x, y), (x_test, y_test) = kc.data.load_sample()
     x, y = x[: _IMAGES.value], y[: _IMAGES.value]
 
-    # Small images: no blur.
-    recipe = kc.recipes.MOCO_SMALL
-    views = kc.data.views_from_arrays(
-        x, augmentation=recipe.policy(28, blur=0.0), batch_size=128, seed=0
-    )
     encoder = kc.encoders.resnet(depth=10, width=16, input_shape=(28, 28, 1))
-    # A queue of a fifth of the images; the recipe's 32,768 is for more of them.
-    model = recipe.model(encoder, queue_size=2048)
+    if _VERSION.value == 2:
+        policy = kc.recipes.MOCO_SMALL.policy(28, blur=0.0)  # images are small
+        # A queue of a fifth of the images; the recipe's 32,768 is for more of them.
+        model = kc.recipes.MOCO_SMALL.model(encoder, queue_size=2048)
+    else:
+        policy = kc.recipes.MOCO_V3_SMALL.policy(28)
+        model = kc.recipes.MOCO_V3_SMALL.model(encoder)
+    views = kc.data.views_from_arrays(x, augmentation=policy, batch_size=128, seed=0)
     model.fit(views, epochs=_EPOCHS.value, verbose=2)
 
     # Features are what the encoder gives, before the projector: only it is kept.

@@ -32,7 +32,7 @@ def test_two_recipes_per_method():
         "NNCLR",
     )
     assert {methods.count(m) for m in expected} == {2}
-    assert methods.count("MoCo") == 3
+    assert methods.count("MoCo") == 6  # of three versions, one with two networks
 
 
 @each
@@ -142,6 +142,9 @@ def test_policy_has_every_constant(recipe):
         (recipes.SCE_SMALL, CoupledSGD, 0.06, 5e-4),
         (recipes.SCE_IMAGENET, LARS, 4.8, 1e-6),
         (recipes.NNCLR_SMALL, LARS, 0.4, 1e-5),
+        (recipes.MOCO_V3_SMALL, LARS, 0.3, 1e-6),
+        (recipes.MOCO_V3_IMAGENET, LARS, 4.8, 1e-6),
+        (recipes.MOCO_V3_VIT_IMAGENET, keras.optimizers.AdamW, 2.4e-3, 0.1),
     ],
 )
 def test_published_numbers(recipe, optimizer_class, peak, weight_decay):

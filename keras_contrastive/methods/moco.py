@@ -1,44 +1,53 @@
-"""MoCo: momentum contrast, versions 1 and 2 (He et al., 2020; Chen et al., 2020)."""
+"""MoCo: momentum contrast, versions 1, 2 and 3 (He et al., 2020; Chen et al.)."""
 
 import functools
 
 import keras
 
 from keras_contrastive import distribute, recipes
-from keras_contrastive.encoder_checks import check_encoder, unsynchronized_batch_norms
+from keras_contrastive.encoder_checks import unsynchronized_batch_norms
 from keras_contrastive.layers.feature_queue import FeatureQueue
 from keras_contrastive.losses.info_nce_loss import InfoNCELoss
+from keras_contrastive.methods.batch import Needs
 from keras_contrastive.methods.contrastive_model import ContrastiveModel
 
-_RECIPES = {1: recipes.MOCO_V1_IMAGENET, 2: recipes.MOCO_V2_IMAGENET}
+_RECIPES = {
+    1: recipes.MOCO_V1_IMAGENET,
+    2: recipes.MOCO_V2_IMAGENET,
+    3: recipes.MOCO_V3_IMAGENET,
+}
 
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")
 class MoCo(ContrastiveModel):
-    """A query finds its key among a long queue of keys of earlier batches.
+    """A query finds its key among the keys of other images.
 
     q = projector(encoder(view_1)); k = the target's embedding of view_2, the target
-    being a slow moving average of encoder and projector, so that the keys in the queue
-    are consistent. The loss is InfoNCE (equation 1 of MoCo):
+    being a slow moving average of encoder and projector, so that keys of many steps
+    are consistent. The loss is InfoNCE (equation 1), with j over the candidates:
 
-    `l_i = -log( exp(q_i.k_i/t) / (exp(q_i.k_i/t) + sum_{n in queue} exp(q_i.n/t)) )`
+    `l_i(q, k) = -log( exp(q_i.k_i/t) / sum_j exp(q_i.k_j/t) )`
 
-    Version 1 has a linear head and t = 0.07, version 2 a hidden layer and t = 0.2;
-    momentum is 0.999 throughout in both.
+    In versions 1 and 2 these are k_i and a long queue of keys of earlier batches;
+    version 1 has a linear head and t = 0.07, version 2 a hidden layer and t = 0.2. In
+    version 3 they are the keys of a large batch, the queries pass a predictor, and
+    both views are query and key: `2t * mean_i(l_i(q_1, k_2) + l_i(q_2, k_1))`.
 
     Batch norm lets a network tell which images share its batch, and so cheat. The
     authors deal out the keys' images to the GPUs anew before they are encoded; so does
-    this class on several replicas, if the encoder's batch norm is per replica. With
-    synchronised batch norm it would change nothing.
+    this class on several replicas, with a queue and where the encoder's batch norm is
+    per replica. With synchronised batch norm it would change nothing.
 
     Args:
         encoder: Functional `keras.Model`, images in [0, 255] to features.
-        projector: Layer, features to embeddings; by default the version's head.
-        version: 1 or 2.
-        temperature: t > 0; by default the version's.
-        queue_size: Number of earlier keys; 65,536 (default) for ImageNet, 4,096 to
-            32,768 for small data sets. It should be well below their size.
-        symmetric: Whether both views are query and key in turn; the papers' are not.
+        projector, predictor: Layers; by default the version's.
+        version: 1, 2 or 3.
+        temperature: t > 0; by default the version's, in version 3 that of ResNets, 1.
+            Small images and vision transformers take 0.2 there.
+        queue_size: Number of earlier keys; by default 65,536, for ImageNet, and 0 in
+            version 3: the candidates are the batch's keys. Small data sets take 4,096
+            to 32,768, well below their size.
+        symmetric: Whether both views are query and key; by default as the version.
         num_classes, augmentation, concatenate_views: See `ContrastiveModel`.
 
     Example:
@@ -47,12 +56,13 @@ class MoCo(ContrastiveModel):
         model.compile()
         model.fit(two_view_dataset, epochs=100)
 
-    Reference: Momentum Contrast for Unsupervised Visual Representation Learning (2020),
-    https://arxiv.org/abs/1911.05722; Improved Baselines with Momentum Contrastive
-    Learning (2020), https://arxiv.org/abs/2003.04297. The authors move the target
-    before the keys of a step are encoded, here it moves after the optimizer: the keys
-    of every step are the same.
+    Reference: https://arxiv.org/abs/1911.05722 (2020), https://arxiv.org/abs/2003.04297
+    (2020), https://arxiv.org/abs/2104.02057 (2021). The authors move the target before
+    the keys of a step are encoded, here it moves after the optimizer: the keys of every
+    step are the same.
     """
+
+    needs = Needs(predictor=True)
 
     def __init__(
         self,
@@ -60,24 +70,26 @@ class MoCo(ContrastiveModel):
         projector: keras.layers.Layer | None = None,
         version: int = 2,
         temperature: float | None = None,
-        queue_size: int = 65536,
-        symmetric: bool = False,
+        queue_size: int | None = None,
+        symmetric: bool | None = None,
+        predictor: keras.layers.Layer | None = None,
         **kwargs,
     ):
         if version not in _RECIPES:
-            raise ValueError(f"`version` must be 1 or 2. Received: version={version!r}")
-        recipe = _RECIPES[version]
-        projector = projector or recipe.new_projector(check_encoder(encoder))
-        super().__init__(encoder, projector, target=True, **kwargs)
-        self.recipe = recipe
+            message = "`version` must be 1, 2 or 3. Received: version={!r}"
+            raise ValueError(message.format(version))
         self.version = version
-        paper = recipe.method_arguments["temperature"]
-        self.temperature = paper if temperature is None else temperature
+        self.recipe = _RECIPES[version]  # whose heads the base class builds
+        super().__init__(encoder, projector, predictor, target=True, **kwargs)
+        paper = self.recipe.method_arguments
+        self.temperature = paper["temperature"] if temperature is None else temperature
+        self.queue_size = paper["queue_size"] if queue_size is None else queue_size
+        self.symmetric = paper["symmetric"] if symmetric is None else symmetric
         self.paper_loss = InfoNCELoss(self.temperature)
-        self.queue_size = queue_size
-        self.queue = FeatureQueue(queue_size, self.embedding_dim, name="queue")
-        self.symmetric = symmetric
-        self.shuffles_keys = bool(unsynchronized_batch_norms(encoder))
+        self.queue, self.shuffles_keys = None, False
+        if self.queue_size:
+            self.queue = FeatureQueue(self.queue_size, self.embedding_dim, name="queue")
+            self.shuffles_keys = bool(unsynchronized_batch_norms(encoder))
 
     def default_loss(self):
         """Return InfoNCE at the model's temperature."""
@@ -88,6 +100,8 @@ class MoCo(ContrastiveModel):
         v_1, v_2 = batch.views
         pairs = [(v_1, v_2), (v_2, v_1)] if self.symmetric else [(v_1, v_2)]
         features, queries = self.online([x_q for x_q, _ in pairs], training)
+        if self.predictor is not None:
+            queries = [self.predictor(q, training=training) for q in queries]
         f_k = functools.partial(self.target, training=training)
         if training and self.shuffles_keys:  # none shares its query's batch statistics
             f_k = functools.partial(distribute.on_shuffled, f_k, seed=batch.step)
@@ -100,14 +114,17 @@ class MoCo(ContrastiveModel):
         }
 
     def contrastive_loss(self, outputs, batch):
-        """Return the mean of equation 1."""
-        losses = [self.loss((k, self.queue.value), q) for k, q in outputs["pairs"]]
-        return sum(losses) / len(losses)
+        """Return the mean of equation 1; in version 3 their sum times 2t."""
+        queue = None if self.queue is None else self.queue.value
+        losses = [self.loss((k, queue), q) for k, q in outputs["pairs"]]
+        factor = 2 * self.temperature if self.version == 3 else 1 / len(losses)
+        return factor * sum(losses)
 
     def after_step(self, outputs, batch, applied):
         """Enqueue the keys, after the loss, one view after the other."""
-        for keys, _ in outputs["pairs"]:
-            self.queue.enqueue(keys, applied)
+        if self.queue is not None:
+            for keys, _ in outputs["pairs"]:
+                self.queue.enqueue(keys, applied)
 
     def get_config(self):
         """Return the constructor's arguments."""

@@ -22,6 +22,9 @@ from keras_contrastive.recipes.moco import (
     MOCO_SMALL,
     MOCO_V1_IMAGENET,
     MOCO_V2_IMAGENET,
+    MOCO_V3_IMAGENET,
+    MOCO_V3_SMALL,
+    MOCO_V3_VIT_IMAGENET,
 )
 from keras_contrastive.recipes.nnclr import NNCLR_IMAGENET, NNCLR_SMALL
 from keras_contrastive.recipes.recipe import Recipe
@@ -41,6 +44,9 @@ __all__ = [
     "MOCO_SMALL",
     "MOCO_V1_IMAGENET",
     "MOCO_V2_IMAGENET",
+    "MOCO_V3_IMAGENET",
+    "MOCO_V3_SMALL",
+    "MOCO_V3_VIT_IMAGENET",
     "NNCLR_IMAGENET",
     "NNCLR_SMALL",
     "SCE_IMAGENET",

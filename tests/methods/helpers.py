@@ -24,6 +24,9 @@ METHODS = {
     "nnclr": lambda encoder, **kw: kc.NNCLR(
         encoder, head(), head(32), queue_size=24, **kw
     ),
+    "moco_v3": lambda encoder, **kw: kc.MoCo(
+        encoder, head(), version=3, predictor=head(32), **kw
+    ),
     "barlow_twins": lambda encoder, **kw: kc.BarlowTwins(encoder, head(), **kw),
     "instance_discrimination": lambda encoder, **kw: kc.InstanceDiscrimination(
         encoder, head(), num_examples=32, num_negatives=8, **kw
