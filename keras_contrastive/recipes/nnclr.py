@@ -58,12 +58,12 @@ NNCLR_IMAGENET = Recipe(
         "area": (0.08, 1.0),
     },
     sources=from_source(
-        f"{_RECALLED}, but that LARS and its schedule are as BYOL's",
+        f"BYOL's; that NNCLR trains with LARS as BYOL does: {_RECALLED}",
         method_arguments=_RECALLED,
         epochs=_RECALLED,
         projector=f"widths: {_RECALLED}; biases and batch norm: {_FORM}",
         predictor=f"widths: {_RECALLED}; biases and batch norm: {_FORM}",
-        augmentation=f"chosen here: BYOL's, as {_FORM}, but for the blur",
+        augmentation=f"chosen here: BYOL's, as in {_FORM}",
         augmentation_arguments="chosen here: BYOL's",
     ),
 )
