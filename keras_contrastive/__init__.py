@@ -27,6 +27,7 @@ from keras_contrastive import (  # noqa: E402
 from keras_contrastive._version import __version__  # noqa: E402
 from keras_contrastive.methods import (  # noqa: E402
     BYOL,
+    DINO,
     NNCLR,
     SCE,
     BarlowTwins,
@@ -47,6 +48,7 @@ from keras_contrastive.zoo import (  # noqa: E402
 
 __all__ = [
     "BYOL",
+    "DINO",
     "NNCLR",
     "SCE",
     "BarlowTwins",

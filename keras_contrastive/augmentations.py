@@ -314,6 +314,58 @@ def multi_crop(
     return Views(branches, seed=seed, name="multi_crop")
 
 
+def dino(
+    size,
+    local_size=96,
+    local_views=8,
+    area=(0.4, 1.0),
+    local_area=(0.05, 0.4),
+    blur=(1.0, 0.1, 0.5),
+    solarize=(0.0, 0.2),
+    seed=None,
+) -> Views:
+    """Return the policy of DINO: two large views, then small ones.
+
+    Crop and flip; colour jitter (0.4, 0.4, 0.2, 0.1) with probability 0.8; gray 0.2;
+    blur with probability 1.0 and 0.1, small views 0.5; solarisation with probability
+    0.2 in view_2. The authors take `area=(0.14, 1.0)` and `local_area=(0.05, 0.14)`
+    for ResNets, and `area=(0.14, 1.0)` without small views, `local_views=0`.
+
+    Args:
+        size: Side of the large views in pixels, or `(height, width)`.
+        local_size: Side of the small views; 96 beside large ones of 224.
+        local_views: Number of small views.
+        area: Range of the crop's share of the image area, for large views.
+        local_area: The same for small views.
+        blur: Probability of the Gaussian blur for view_1, view_2 and small views.
+        solarize: Probability of the solarisation for view_1 and view_2.
+        seed: Integer seed of the policy's own generator; see `kc.layers.Views`.
+
+    Returns:
+        A `kc.layers.Views` layer with `2 + local_views` views.
+
+    Raises:
+        ValueError: If a probability or a range is impossible.
+
+    Example:
+    >>> policy = kc.augmentations.dino(32, local_size=16, local_views=4)
+    >>> large_1, large_2, *small = policy(np.full((4, 32, 32, 3), 9))
+    >>> len(small)
+    4
+
+    Reference:
+        Caron et al., 2021 (https://arxiv.org/abs/2104.14294);
+        https://github.com/facebookresearch/dino.
+    """
+    color = [RandomColorJitter(0.4, 0.4, 0.2, 0.1), RandomGrayscale(0.2)]
+    branches = [
+        [RandomResizedCrop(size, area), *color, *_blur(blur[i]), *_solarize(p)]
+        for i, p in enumerate(solarize)
+    ]
+    local = [RandomResizedCrop(local_size, local_area), *color, *_blur(blur[2])]
+    return Views([*branches, *[local] * local_views], seed=seed, name="dino")
+
+
 def evaluation(size, crop_fraction=1.0) -> ResizeAndCenterCrop:
     """Return the layer that prepares images for evaluation: images -> images.
 

@@ -141,3 +141,24 @@ def test_impossible_probabilities(make):
 def test_negative_strength():
     with pytest.raises(ValueError, match="Received: brightness=-0.8"):
         augmentations.simclr(20, strength=-1)
+
+
+def test_dino_in_full():
+    policy = augmentations.dino(20, local_size=8, local_views=3)
+    first, second, *local = map(operations, policy.branches)
+    assert len(local) == 3 and local[0] == local[1] == local[2]
+    for ops, size, area, blur in (
+        (first, (20, 20), (0.4, 1.0), 1.0),
+        (second, (20, 20), (0.4, 1.0), 0.1),
+        (local[0], (8, 8), (0.05, 0.4), 0.5),
+    ):
+        crop, jitter = ops["RandomResizedCrop"], ops["RandomColorJitter"]
+        assert (tuple(crop["size"]), crop["area"]) == (size, area)
+        strengths = [jitter[k] for k in ("brightness", "contrast", "saturation", "hue")]
+        assert strengths == [0.4, 0.4, 0.2, 0.1] and not jitter["additive_brightness"]
+        assert ops["RandomGaussianBlur"]["probability"] == blur
+    assert second["RandomSolarize"]["probability"] == 0.2
+    assert "RandomSolarize" not in {**first, **local[0]}
+    views = policy(images_of())
+    assert [view.shape[1] for view in views] == [20, 20, 8, 8, 8]
+    assert np.abs(views[2] - views[3]).max() > 1

@@ -5,7 +5,7 @@ import pytest
 
 from keras_contrastive import augmentations, recipes
 from keras_contrastive.layers.projection_head import ProjectionHead
-from keras_contrastive.optimizers import LARS, CoupledSGD
+from keras_contrastive.optimizers import LARS, AdamW, CoupledSGD
 from keras_contrastive.recipes import Recipe
 
 ALL = {
@@ -30,6 +30,7 @@ def test_two_recipes_per_method():
         "DCLLoss",
         "SimSiam",
         "NNCLR",
+        "DINO",
     )
     assert {methods.count(m) for m in expected} == {2}
     assert methods.count("MoCo") == 6  # of three versions, one with two networks
@@ -82,6 +83,7 @@ REQUIRED = {"InstanceDiscrimination": {"num_examples": 20}}
 def test_model_has_every_constant(recipe):
     model = recipe.model(pooled(), **REQUIRED.get(recipe.method, {}))
     assert type(model).__name__ == recipe.method
+    assert type(model.projector) is recipe.projector_class
     head = model.projector.get_config()
     for name, value in recipe.projector.items():
         if name == "hidden_units":
@@ -126,7 +128,8 @@ def test_policy_has_every_constant(recipe):
     )
     assert str(policy) == str(expected)
     area = "area=({:.4g}, {:.4g})".format(*recipe.augmentation_arguments["area"])
-    assert str(policy).count(area) == len(policy.branches)
+    local = recipe.augmentation_arguments.get("local_views", 0)
+    assert str(policy).count(area) == len(policy.branches) - local
     assert "area=(0.5, 0.6)" in str(recipe.policy(16, area=(0.5, 0.6)))
 
 
@@ -145,6 +148,7 @@ def test_policy_has_every_constant(recipe):
         (recipes.MOCO_V3_SMALL, LARS, 0.3, 1e-6),
         (recipes.MOCO_V3_IMAGENET, LARS, 4.8, 1e-6),
         (recipes.MOCO_V3_VIT_IMAGENET, keras.optimizers.AdamW, 2.4e-3, 0.1),
+        (recipes.DINO_IMAGENET, AdamW, 0.002, 0.04),
     ],
 )
 def test_published_numbers(recipe, optimizer_class, peak, weight_decay):

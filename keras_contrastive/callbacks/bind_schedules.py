@@ -40,7 +40,7 @@ class BindSchedules(keras.callbacks.Callback):
             return  # nothing is trained
         self._done = done
         self._steps = self._steps_per_epoch()
-        self.model.check_run(self.params["epochs"], self._steps)
+        self._check_epochs(self.params["epochs"])
         if self._steps is None and self._waiting():
             raise ValueError(
                 "The learning rate of a recipe ends with training, as does a weight "
@@ -51,6 +51,20 @@ class BindSchedules(keras.callbacks.Callback):
         if self.batch_size is not None:
             self.bind_schedules(self.batch_size)
         self._bind_clock(done)
+
+    def _check_epochs(self, epochs: int) -> None:
+        name, least = type(self.model).__name__, self.model.needs.min_epochs
+        if least and self._steps is None:
+            raise ValueError(
+                f"{name} counts epochs, so it needs the number of steps. Received: "
+                "data of unknown length. Give `steps_per_epoch`."
+            )
+        if epochs < least:
+            raise ValueError(
+                f"{name} was built with a schedule of {least} epochs, which must not "
+                f"be longer than the run. Received: epochs={epochs}. Train longer, or "
+                "build the model with a shorter one, such as fewer `warmup_epochs`."
+            )
 
     def _steps_per_epoch(self) -> int | None:
         steps = self.params["steps"]

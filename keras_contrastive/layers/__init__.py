@@ -1,5 +1,6 @@
 from keras_contrastive.layers.classification_head import ClassificationHead
 from keras_contrastive.layers.clustering import Clustering
+from keras_contrastive.layers.dino_head import DINOHead
 from keras_contrastive.layers.feature_queue import FeatureQueue
 from keras_contrastive.layers.memory_bank import MemoryBank
 from keras_contrastive.layers.momentum_target import MomentumTarget
@@ -20,6 +21,7 @@ from keras_contrastive.layers.views import Views
 __all__ = [
     "ClassificationHead",
     "Clustering",
+    "DINOHead",
     "FeatureQueue",
     "MemoryBank",
     "MomentumTarget",

@@ -2,6 +2,7 @@ from keras_contrastive.methods.barlow_twins import BarlowTwins
 from keras_contrastive.methods.batch import Batch, Needs
 from keras_contrastive.methods.byol import BYOL
 from keras_contrastive.methods.contrastive_model import ContrastiveModel
+from keras_contrastive.methods.dino import DINO
 from keras_contrastive.methods.instance_discrimination import InstanceDiscrimination
 from keras_contrastive.methods.moco import MoCo
 from keras_contrastive.methods.nnclr import NNCLR
@@ -12,6 +13,7 @@ from keras_contrastive.methods.supcon import SupCon
 
 __all__ = [
     "BYOL",
+    "DINO",
     "NNCLR",
     "SCE",
     "BarlowTwins",

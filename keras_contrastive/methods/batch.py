@@ -13,12 +13,15 @@ class Batch:
         labels: Integer class ids `(batch,)`, or None.
         ids: Integer numbers of the examples in the data set, `(batch,)`, or None.
         step: Integer scalar: updates that the optimizer has made; -1 in `evaluate`.
+        epoch: Integer scalar: epoch of the run, from 0 on; in `evaluate` the one that
+            training has come to.
     """
 
     views: tuple
     labels: Any = None
     ids: Any = None
     step: Any = -1
+    epoch: Any = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,6 +38,8 @@ class Needs:
         fitting_views: Whether the first two views must have the encoder's input shape.
         max_batch: Largest global batch, or None for any: as many earlier embeddings as
             the model's queue holds.
+        min_epochs: Least number of epochs of a run: that of its longest schedule; 0
+            for a method that counts none.
     """
 
     min_views: int = 2
@@ -44,6 +49,7 @@ class Needs:
     predictor: bool = False
     fitting_views: bool = True
     max_batch: int | None = None
+    min_epochs: int = 0
 
 
 def split_targets(targets):

@@ -173,14 +173,6 @@ class ContrastiveModel(ViewTrainer):
         """
         return gradients
 
-    def check_run(self, epochs: int, steps_per_epoch: int | None) -> None:
-        """Raise a ValueError if the method's schedules do not fit the run of a `fit`.
-
-        Args:
-            epochs: Number of epochs.
-            steps_per_epoch: Batches per epoch; None if the data does not say.
-        """
-
     def after_step(self, outputs: dict, batch: Batch, applied) -> None:
         """Update state that follows the loss, such as a queue. Training only.
 
@@ -209,6 +201,24 @@ class ContrastiveModel(ViewTrainer):
 
     def online(self, views, training: bool):
         """Return the lists of features and of embeddings of `views`."""
+
+        def network(images):
+            features = self.encoder(images, training=training)
+            return features, self.projector(features, training=training)
+
+        return self._of_each(network, views)
+
+    def target_embeddings(self, views, training: bool) -> list:
+        """Return the target's embeddings of each of `views`."""
+
+        def network(images):
+            return (self.target(images, training=training),)
+
+        (embeddings,) = self._of_each(network, views)
+        return embeddings
+
+    def _of_each(self, network, views) -> list[list]:
+        """Each of the outputs of `network`, as the list of those of the views."""
         groups = [[i] for i in range(len(views))]
         if self.concatenate_views:  # those of one size
             sizes = [tuple(view.shape[1:]) for view in views]
@@ -216,15 +226,12 @@ class ContrastiveModel(ViewTrainer):
                 [i for i, other in enumerate(sizes) if other == size]
                 for size in dict.fromkeys(sizes)
             ]
-        features, embeddings = [None] * len(views), [None] * len(views)
+        found = {}
         for group in groups:
-            together = ops.concatenate([views[i] for i in group])
-            h = self.encoder(together, training=training)
-            z = self.projector(h, training=training)
-            parts = ops.split(h, len(group)), ops.split(z, len(group))
-            for i, part_h, part_z in zip(group, *parts, strict=True):
-                features[i], embeddings[i] = part_h, part_z
-        return features, embeddings
+            outputs = network(ops.concatenate([views[i] for i in group]))
+            parts = [ops.split(output, len(group)) for output in outputs]
+            found.update(zip(group, zip(*parts, strict=True), strict=True))
+        return [list(x) for x in zip(*map(found.get, range(len(views))), strict=True)]
 
     def call(self, images, training=False):
         """Map images `(batch, height, width, channels)` to features `(batch, dim)`."""

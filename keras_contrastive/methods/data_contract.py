@@ -19,7 +19,13 @@ _EXPECTED = (
 
 
 def unpack(model, data, step) -> Batch:
-    """Return what a dataset yields as a checked `Batch`, with the model's own views."""
+    """Return what a dataset yields as a checked `Batch`, with the model's own views.
+
+    Args:
+        model: A compiled `ContrastiveModel`.
+        data: One element of a dataset.
+        step: The optimizer's iterations, a tensor; -1 if nothing is trained.
+    """
     views, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
     check_no_weights(model, weights)
     if model.augmentation is not None:
@@ -31,7 +37,9 @@ def unpack(model, data, step) -> Batch:
         else:
             views = model.augmentation(images)
     check_batch(model, views, targets)
-    return Batch(tuple(views), *split_targets(targets), step)
+    updates = model.optimizer.iterations if isinstance(step, int) else step
+    epoch = model.clock.epoch(updates)
+    return Batch(tuple(views), *split_targets(targets), step, epoch)
 
 
 def check_batch(model, views, targets) -> None:
@@ -95,6 +103,16 @@ def _check_views(model, views, labels) -> None:
             f"Expected view_1 and view_2 of one shape. Received: {_shapes(views)}. "
             "Give both views the same crop size."
         )
+    spec = tf.nest.flatten(getattr(model.encoder, "input_spec", None))[0]
+    taken = tf.TensorShape(getattr(spec, "shape", None))  # None: any
+    for view in views[2:]:
+        if not taken.is_compatible_with(view.shape):
+            raise ValueError(
+                f"{name}'s encoder takes images of shape {tuple(taken)} alone. "
+                f"Received: views of shapes {_shapes(views)}. Build it for any size, "
+                "with height and width None in `input_shape`, or take a vision "
+                "transformer of keras_contrastive.encoders.vit."
+            )
 
 
 def check_labels(model, labels) -> None:

@@ -114,6 +114,8 @@ class ViewTrainer(keras.Model):
           is well, near 0 after a collapse.
         - `probe_accuracy`: with `num_classes`, the online probe's share of right
           answers.
+        - `target_entropy`: DINO's: that of the target's distribution over the units, in
+          nats, at most log(units).
         - `learning_rate`: the optimizer's at the last step.
         - `loss_scale`: in mixed_float16, the factor of the loss after the last step. A
           step that it skips, because a gradient overflowed, counts nowhere.

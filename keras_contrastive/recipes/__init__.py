@@ -15,6 +15,7 @@ from keras_contrastive.recipes.barlow_twins import (
 )
 from keras_contrastive.recipes.byol import BYOL_IMAGENET, BYOL_SMALL
 from keras_contrastive.recipes.dcl import DCL_IMAGENET, DCL_SMALL
+from keras_contrastive.recipes.dino import DINO_IMAGENET, DINO_SMALL
 from keras_contrastive.recipes.instance_discrimination import (
     INSTANCE_DISCRIMINATION_IMAGENET,
 )
@@ -40,6 +41,8 @@ __all__ = [
     "BYOL_SMALL",
     "DCL_IMAGENET",
     "DCL_SMALL",
+    "DINO_IMAGENET",
+    "DINO_SMALL",
     "INSTANCE_DISCRIMINATION_IMAGENET",
     "MOCO_SMALL",
     "MOCO_V1_IMAGENET",

@@ -23,7 +23,7 @@ class Recipe:
 
     `policy` makes its augmentation, and `model` the method with all its constants,
     compiled. The mappings are keyword arguments: `method_arguments` of the method,
-    `loss_arguments` of `loss_class`, `projector` and `predictor` of
+    `loss_arguments` of `loss_class`, `projector` of `projector_class`, `predictor` of
     `kc.layers.ProjectionHead`, `target_momentum` of `kc.callbacks.MomentumUpdate`,
     `augmentation_arguments` of the policy. `"dim"` among the `hidden_units` of a head
     is the width of its input.
@@ -51,6 +51,7 @@ class Recipe:
         loss_class: A loss in place of the method's own, or None.
         loss_arguments: Arguments of `loss_class`. One that is the method's too follows
             what `model` is given for it.
+        projector_class: Class of the projector.
         projector: Arguments of the projector.
         predictor: Arguments of the predictor, empty without one.
         target_momentum: How the target follows, empty without a target.
@@ -86,6 +87,7 @@ class Recipe:
     method_arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     loss_class: type[keras.losses.Loss] | None = None
     loss_arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    projector_class: type[keras.layers.Layer] = ProjectionHead
     projector: Mapping[str, Any]
     predictor: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     target_momentum: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -123,16 +125,18 @@ class Recipe:
         make = getattr(augmentations, self.augmentation)
         return make(size, **{**self.augmentation_arguments, **changes})
 
-    def new_projector(self, feature_dim: int) -> ProjectionHead:
+    def new_projector(self, feature_dim: int) -> keras.layers.Layer:
         """Return a projector for features of that size."""
-        return _head(self.projector, feature_dim, name="projector")
+        return _head(
+            self.projector_class, self.projector, feature_dim, name="projector"
+        )
 
     def new_predictor(self, embedding_dim: int) -> ProjectionHead | None:
         """Return a predictor of embeddings of that size; None without one."""
         if not self.predictor:
             return None
         arguments = {**self.predictor, "units": embedding_dim}
-        return _head(arguments, embedding_dim, name="predictor")
+        return _head(ProjectionHead, arguments, embedding_dim, name="predictor")
 
     def momentum_update(self) -> MomentumUpdate | None:
         """Return the rule for the target; None without one."""
@@ -187,10 +191,10 @@ class Recipe:
         return "\n".join([f"{self.method}, {self.images}", *lines, self.notes]).rstrip()
 
 
-def _head(arguments, dim, name):
+def _head(layer, arguments, dim, name):
     """A head in which `"dim"` is the width of its input."""
     widths = [dim if width == "dim" else width for width in arguments["hidden_units"]]
-    return ProjectionHead(**{**arguments, "hidden_units": tuple(widths)}, name=name)
+    return layer(**{**arguments, "hidden_units": tuple(widths)}, name=name)
 
 
 def from_source(source: str, **exceptions: str) -> dict[str, str]:

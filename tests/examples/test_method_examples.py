@@ -16,6 +16,7 @@ METHODS = (
     "barlow_twins",
     "byol",
     "dcl",
+    "dino",
     "instance_discrimination",
     "moco",
     "nnclr",

@@ -27,6 +27,9 @@ METHODS = {
     "moco_v3": lambda encoder, **kw: kc.MoCo(
         encoder, head(), version=3, predictor=head(32), **kw
     ),
+    "dino": lambda encoder, **kw: kc.DINO(
+        encoder, dino_head(), center_momentum=0.99, freeze_epochs=0, **kw
+    ),
     "barlow_twins": lambda encoder, **kw: kc.BarlowTwins(encoder, head(), **kw),
     "instance_discrimination": lambda encoder, **kw: kc.InstanceDiscrimination(
         encoder, head(), num_examples=32, num_negatives=8, **kw
@@ -38,6 +41,10 @@ def head(hidden_units=8):
     """A head of few units: of one without a bias some outputs are near 0, and then a
     loss of unit vectors magnifies rounding; a predictor is better wider."""
     return kc.layers.ProjectionHead(4, hidden_units=hidden_units)
+
+
+def dino_head():
+    return kc.layers.DINOHead(4, hidden_units=(8,), bottleneck=4, hidden_norm=True)
 
 
 def tiny_encoder(size=8, channels=3, width=6):

@@ -22,7 +22,7 @@ def loss_of(model):
 @PAIRS
 def test_views_as_one_batch_or_one_after_the_other(name):
     default = build(name)
-    assert default.concatenate_views == (name in ("simclr", "supcon"))
+    assert default.concatenate_views == (name in ("simclr", "supcon", "dino"))
     found = {}
     for together in (True, False):
         model = build(name, concatenate_views=together)
