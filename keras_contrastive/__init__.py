@@ -30,6 +30,7 @@ from keras_contrastive.methods import (  # noqa: E402
     DINO,
     NNCLR,
     SCE,
+    AlignUniform,
     BarlowTwins,
     Batch,
     ContrastiveModel,
@@ -39,6 +40,7 @@ from keras_contrastive.methods import (  # noqa: E402
     SimCLR,
     SimSiam,
     SupCon,
+    VICReg,
 )
 from keras_contrastive.zoo import (  # noqa: E402
     from_preset,
@@ -47,6 +49,8 @@ from keras_contrastive.zoo import (  # noqa: E402
 )
 
 __all__ = [
+    "AlignUniform",
+    "VICReg",
     "BYOL",
     "DINO",
     "NNCLR",

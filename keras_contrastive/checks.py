@@ -1,4 +1,6 @@
-"""Checks of arguments that layers and losses share."""
+"""Checks of arguments that layers, losses and optimizers share."""
+
+from numbers import Real
 
 
 def check_count(name: str, value) -> int:
@@ -7,4 +9,11 @@ def check_count(name: str, value) -> int:
         raise ValueError(
             f"`{name}` must be a positive integer. Received: {name}={value!r}"
         )
+    return value
+
+
+def check_not_negative(name: str, value):
+    """Return `value` if it is a number >= 0; raise ValueError otherwise."""
+    if not (isinstance(value, Real) and value >= 0):
+        raise ValueError(f"`{name}` must be a number >= 0. Received: {name}={value}")
     return value

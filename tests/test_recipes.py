@@ -31,6 +31,8 @@ def test_two_recipes_per_method():
         "SimSiam",
         "NNCLR",
         "DINO",
+        "VICReg",
+        "AlignUniform",
     )
     assert {methods.count(m) for m in expected} == {2}
     assert methods.count("MoCo") == 6  # of three versions, one with two networks

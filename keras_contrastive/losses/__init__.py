@@ -1,3 +1,4 @@
+from keras_contrastive.losses.align_uniform_loss import AlignUniformLoss
 from keras_contrastive.losses.barlow_twins_loss import BarlowTwinsLoss
 from keras_contrastive.losses.byol_loss import BYOLLoss
 from keras_contrastive.losses.contrastive_loss import ContrastiveLoss
@@ -9,8 +10,11 @@ from keras_contrastive.losses.negative_cosine_loss import NegativeCosineLoss
 from keras_contrastive.losses.nt_xent_loss import NTXentLoss
 from keras_contrastive.losses.sce_loss import SCELoss
 from keras_contrastive.losses.supcon_loss import SupConLoss
+from keras_contrastive.losses.vicreg_loss import VICRegLoss
 
 __all__ = [
+    "AlignUniformLoss",
+    "VICRegLoss",
     "BYOLLoss",
     "BarlowTwinsLoss",
     "ContrastiveLoss",

@@ -6,8 +6,7 @@ from keras import ops
 from keras_contrastive import distribute
 from keras_contrastive.losses.contrastive_loss import (
     ContrastiveLoss,
-    check_equal,
-    check_shape,
+    check_two_views,
 )
 
 _EPSILON = 1e-5  # that of the batch norm which standardises in the authors' code
@@ -74,10 +73,7 @@ class BarlowTwinsLoss(ContrastiveLoss):
 
     def call(self, targets, predictions):
         """Return the loss of the global batch, a scalar."""
-        remedy = "Pass the projector's output for each of the two views."
-        z_1 = check_shape("z_1", targets, ("batch", "dim"), remedy)
-        z_2 = check_shape("z_2", predictions, ("batch", "dim"), remedy)
-        check_equal("shape", remedy, z_1=z_1.shape, z_2=z_2.shape)
+        z_1, z_2 = check_two_views(targets, predictions)
         both = ops.concatenate([z_1, z_2], axis=1)  # (n, 2D): one collective, not two
         both = distribute.all_gather(ops.cast(both, "float32"))  # (N, 2D)
         z_1, z_2 = ops.split(_standardised(both), 2, axis=1)

@@ -6,6 +6,7 @@ from numbers import Real
 import keras
 from keras import ops
 
+from keras_contrastive import distribute
 from keras_contrastive.unit_vectors import l2_normalize
 
 # Stands for minus infinity in a masked logit: exp() of it is exactly 0, and unlike
@@ -91,14 +92,22 @@ class _PerExampleValues(keras.losses.Loss):
 def unit_vectors(x):
     """L2-normalise embeddings in float32, with a gradient that float16 can hold.
 
-    The gradient of `x / |x|` is of order `1 / |x|`. For a float16 embedding of norm
-    1e-6 that is beyond float16's range, and casting it back would give infinity: it
-    saturates at the largest float16 number instead.
+    The gradient of `x / |x|` is of order `1 / |x|`: for a float16 embedding of norm
+    1e-6 that is beyond float16's range.
+    """
+    return l2_normalize(to_float32(x))
+
+
+def to_float32(x):
+    """Cast embeddings to float32, with a gradient that float16 can hold.
+
+    Cast back to float16, a gradient beyond its range would be infinity: it saturates at
+    the largest float16 number instead.
     """
     x = ops.convert_to_tensor(x)
     if keras.backend.standardize_dtype(x.dtype) == "float16":
-        x = _float16_to_float32(x)
-    return l2_normalize(x)
+        return _float16_to_float32(x)
+    return ops.cast(x, "float32")
 
 
 @ops.custom_gradient
@@ -150,6 +159,32 @@ def check_equal(what: str, remedy: str, **shapes):
             f"`{first}` and `{second}` must have the same {what}. Received: "
             f"{tuple(shape_1)} and {tuple(shape_2)}. {remedy}"
         )
+
+
+def check_two_views(targets, predictions, names=("z_1", "z_2"), least: int = 1):
+    """Return both views' embeddings as tensors, if they are matrices of one shape.
+
+    Args:
+        targets: Embeddings of the first view, `(batch, dim)`.
+        predictions: Embeddings of the second view, `(batch, dim)`.
+        names: What the two are called in errors.
+        least: Smallest batch. A smaller one is refused if it is known to be all.
+    """
+    remedy = "Pass the projector's output for each of the two views."
+    views = [
+        check_shape(name, z, ("batch", "dim"), remedy)
+        for name, z in zip(names, (targets, predictions), strict=True)
+    ]
+    shapes = {name: z.shape for name, z in zip(names, views, strict=True)}
+    check_equal("shape", remedy, **shapes)
+    batch = views[0].shape[0]
+    if batch is not None and batch < least and distribute.num_replicas() == 1:
+        raise ValueError(
+            f"The images of a batch are compared, so it must have at least {least}. "
+            f"Received: {names[0]}.shape={tuple(views[0].shape)}. Choose a larger "
+            "batch, and drop_remainder=True for the last one."
+        )
+    return views
 
 
 def check_keys_and_queue(targets, queries):

@@ -7,9 +7,8 @@ from keras_contrastive import distribute
 from keras_contrastive.losses.contrastive_loss import (
     MASKED,
     ContrastiveLoss,
-    check_equal,
-    check_shape,
     check_temperature,
+    check_two_views,
     unit_vectors,
 )
 
@@ -96,10 +95,7 @@ def compare_views(targets, predictions, temperature: float):
     Raises:
         ValueError: If the two are not matrices of one shape.
     """
-    remedy = "Pass the projector's output for each of the two views."
-    z_1 = check_shape("z_1", targets, ("batch", "dim"), remedy)
-    z_2 = check_shape("z_2", predictions, ("batch", "dim"), remedy)
-    check_equal("shape", remedy, z_1=z_1.shape, z_2=z_2.shape)
+    z_1, z_2 = check_two_views(targets, predictions)
     z_1, z_2 = unit_vectors(z_1), unit_vectors(z_2)  # n rows here, N on all replicas
 
     both = ops.concatenate([z_1, z_2], axis=1)  # (n, 2D): one collective, not two

@@ -1,3 +1,4 @@
+from keras_contrastive.methods.align_uniform import AlignUniform
 from keras_contrastive.methods.barlow_twins import BarlowTwins
 from keras_contrastive.methods.batch import Batch, Needs
 from keras_contrastive.methods.byol import BYOL
@@ -10,8 +11,11 @@ from keras_contrastive.methods.sce import SCE
 from keras_contrastive.methods.simclr import SimCLR
 from keras_contrastive.methods.simsiam import SimSiam
 from keras_contrastive.methods.supcon import SupCon
+from keras_contrastive.methods.vicreg import VICReg
 
 __all__ = [
+    "AlignUniform",
+    "VICReg",
     "BYOL",
     "DINO",
     "NNCLR",

@@ -48,7 +48,7 @@ class SimSiam(ContrastiveModel):
     option, `--fix-pred-lr`, that is off by default.
     """
 
-    recipe = recipes.SIMSIAM_SMALL
+    recipe = recipes.SIMSIAM_IMAGENET
     needs = Needs(predictor=True)
 
     def __init__(

@@ -5,8 +5,8 @@ from numbers import Real
 import keras
 from keras import ops
 
+from keras_contrastive.checks import check_not_negative
 from keras_contrastive.optimizers.constant_rate import ChosenSchedule
-from keras_contrastive.optimizers.coupled_sgd import check_not_negative
 from keras_contrastive.optimizers.warmup_cosine import WarmupCosine, no_scaling
 
 

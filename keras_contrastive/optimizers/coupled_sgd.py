@@ -5,6 +5,7 @@ from numbers import Real
 import keras
 from keras import ops
 
+from keras_contrastive.checks import check_not_negative
 from keras_contrastive.optimizers.constant_rate import ChosenSchedule
 
 
@@ -101,9 +102,3 @@ class CoupledSGD(ChosenSchedule, keras.optimizers.Optimizer):
         if self.weight_decay and index in self._decayed:
             gradient = gradient + self.weight_decay * variable
         return gradient
-
-
-def check_not_negative(name, value):
-    """Raise a ValueError that names the argument unless `value` >= 0."""
-    if not (isinstance(value, Real) and value >= 0):
-        raise ValueError(f"`{name}` must be a number >= 0. Received: {name}={value}")

@@ -6,7 +6,7 @@ from numbers import Integral
 import keras
 from keras import ops
 
-from keras_contrastive.optimizers.coupled_sgd import check_not_negative
+from keras_contrastive.checks import check_not_negative
 
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")

@@ -9,6 +9,10 @@
 one for which the paper and its code give no value.
 """
 
+from keras_contrastive.recipes.align_uniform import (
+    ALIGN_UNIFORM_IMAGENET,
+    ALIGN_UNIFORM_SMALL,
+)
 from keras_contrastive.recipes.barlow_twins import (
     BARLOW_TWINS_IMAGENET,
     BARLOW_TWINS_SMALL,
@@ -33,8 +37,13 @@ from keras_contrastive.recipes.sce import SCE_IMAGENET, SCE_SMALL
 from keras_contrastive.recipes.simclr import SIMCLR_IMAGENET, SIMCLR_SMALL
 from keras_contrastive.recipes.simsiam import SIMSIAM_IMAGENET, SIMSIAM_SMALL
 from keras_contrastive.recipes.supcon import SUPCON_IMAGENET, SUPCON_SMALL
+from keras_contrastive.recipes.vicreg import VICREG_IMAGENET, VICREG_SMALL
 
 __all__ = [
+    "ALIGN_UNIFORM_IMAGENET",
+    "ALIGN_UNIFORM_SMALL",
+    "VICREG_IMAGENET",
+    "VICREG_SMALL",
     "BARLOW_TWINS_IMAGENET",
     "BARLOW_TWINS_SMALL",
     "BYOL_IMAGENET",

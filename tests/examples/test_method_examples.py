@@ -13,6 +13,7 @@ import keras_contrastive as kc
 
 EXAMPLES = pathlib.Path(__file__).parent.parent.parent / "examples"
 METHODS = (
+    "align_uniform",
     "barlow_twins",
     "byol",
     "dcl",
@@ -24,6 +25,7 @@ METHODS = (
     "simclr",
     "simsiam",
     "supcon",
+    "vicreg",
 )
 LOSSES = {"dcl": "simclr"}  # examples of another method's loss
 

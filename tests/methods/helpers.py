@@ -30,6 +30,9 @@ METHODS = {
     "dino": lambda encoder, **kw: kc.DINO(
         encoder, dino_head(), center_momentum=0.99, freeze_epochs=0, **kw
     ),
+    # The paper's weights, 25, 25 and 1, are for a lower rate than that of the tests.
+    "vicreg": lambda encoder, **kw: kc.VICReg(encoder, head(), 1.0, 1.0, 0.04, **kw),
+    "align_uniform": lambda encoder, **kw: kc.AlignUniform(encoder, head(), **kw),
     "barlow_twins": lambda encoder, **kw: kc.BarlowTwins(encoder, head(), **kw),
     "instance_discrimination": lambda encoder, **kw: kc.InstanceDiscrimination(
         encoder, head(), num_examples=32, num_negatives=8, **kw

@@ -22,7 +22,8 @@ def loss_of(model):
 @PAIRS
 def test_views_as_one_batch_or_one_after_the_other(name):
     default = build(name)
-    assert default.concatenate_views == (name in ("simclr", "supcon", "dino"))
+    together = ("simclr", "supcon", "dino", "align_uniform")
+    assert default.concatenate_views == (name in together)
     found = {}
     for together in (True, False):
         model = build(name, concatenate_views=together)
