@@ -32,6 +32,7 @@ __all__ = [
     "evaluation",
     "gallery",
     "instance_discrimination",
+    "lejepa",
     "moco_v1",
     "moco_v2",
     "multi_crop",
@@ -364,6 +365,64 @@ def dino(
     ]
     local = [RandomResizedCrop(local_size, local_area), *color, *_blur(blur[2])]
     return Views([*branches, *[local] * local_views], seed=seed, name="dino")
+
+
+def lejepa(
+    size,
+    local_size=None,
+    global_views=2,
+    local_views=6,
+    area=(0.3, 1.0),
+    local_area=(0.05, 0.3),
+    jitter=(0.4, 0.4, 0.2, 0.1),
+    blur=0.5,
+    solarize=0.2,
+    seed=None,
+) -> Views:
+    """Return the policy of LeJEPA and VISReg: global views, then smaller local ones.
+
+    Crop and flip; colour jitter with probability 0.8; gray 0.2; blur; solarisation.
+    Global and local views differ in their crops alone. For small data sets both use
+    four global views with `area=(0.08, 1.0)` and `jitter=(0.8, 0.8, 0.8, 0.2)`.
+
+    Args:
+        size: Side of the global views in pixels, or `(height, width)`.
+        local_size: The same for the local views; by default 98 / 224 of an int `size`.
+        global_views: Number of global views.
+        local_views: Number of local views.
+        area: Range of a global crop's share of the image area.
+        local_area: The same for the local views.
+        jitter: Strength of brightness, contrast, saturation and hue.
+        blur: Probability of the Gaussian blur.
+        solarize: Probability of the solarisation.
+        seed: Integer seed of the policy's own generator; see `kc.layers.Views`.
+
+    Returns:
+        A `kc.layers.Views` layer: the global views, then the local ones.
+
+    Raises:
+        ValueError: If a probability, a strength or a range is impossible.
+
+    Example:
+    >>> views = kc.augmentations.lejepa(32)(np.full((4, 32, 32, 3), 9))
+    >>> [view.shape[1] for view in views]
+    [32, 32, 14, 14, 14, 14, 14, 14]
+
+    Reference:
+        Balestriero and LeCun, 2025 (https://arxiv.org/abs/2511.08544);
+        https://github.com/rbalestr-lab/lejepa; https://github.com/HaiyuWu/visreg.
+    """
+    color = [
+        RandomColorJitter(*jitter),
+        RandomGrayscale(0.2),
+        *_blur(blur),
+        *_solarize(solarize),
+    ]
+    branches = [[RandomResizedCrop(size, area), *color]] * global_views
+    if local_views:
+        local_size = local_size or round(size * 98 / 224)
+        branches += [[RandomResizedCrop(local_size, local_area), *color]] * local_views
+    return Views(branches, seed=seed, name="lejepa")
 
 
 def evaluation(size, crop_fraction=1.0) -> ResizeAndCenterCrop:

@@ -74,6 +74,20 @@ def all_reduce_mean(x):
     return context.all_reduce(tf.distribute.ReduceOp.MEAN, x)
 
 
+def all_reduce_sum(x):
+    """Sum of `x` over the replicas, with its gradient; `x` itself on one replica."""
+    if num_replicas() == 1:
+        return x
+    context = tf.distribute.get_replica_context()
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, x)
+
+
+def shared_seed():
+    """Return two random integers, new in every step and the same on all replicas."""
+    seed = tf.random.uniform((1, 2), maxval=2**31 - 1, dtype=tf.int32)
+    return all_gather(seed)[0]
+
+
 def on_shuffled(function, x, seed):
     """Return `function(x)`, computed with the global batch dealt out anew.
 

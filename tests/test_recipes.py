@@ -33,6 +33,8 @@ def test_two_recipes_per_method():
         "DINO",
         "VICReg",
         "AlignUniform",
+        "LeJEPA",
+        "VISReg",
     )
     assert {methods.count(m) for m in expected} == {2}
     assert methods.count("MoCo") == 6  # of three versions, one with two networks

@@ -5,12 +5,14 @@ from keras_contrastive.losses.contrastive_loss import ContrastiveLoss
 from keras_contrastive.losses.dcl_loss import DCLLoss
 from keras_contrastive.losses.dino_loss import DINOLoss
 from keras_contrastive.losses.info_nce_loss import InfoNCELoss
+from keras_contrastive.losses.lejepa_loss import LeJEPALoss, sigreg
 from keras_contrastive.losses.nce_loss import NCELoss
 from keras_contrastive.losses.negative_cosine_loss import NegativeCosineLoss
 from keras_contrastive.losses.nt_xent_loss import NTXentLoss
 from keras_contrastive.losses.sce_loss import SCELoss
 from keras_contrastive.losses.supcon_loss import SupConLoss
 from keras_contrastive.losses.vicreg_loss import VICRegLoss
+from keras_contrastive.losses.visreg_loss import VISRegLoss
 
 __all__ = [
     "AlignUniformLoss",
@@ -21,9 +23,12 @@ __all__ = [
     "DINOLoss",
     "DCLLoss",
     "InfoNCELoss",
+    "LeJEPALoss",
     "NCELoss",
     "NTXentLoss",
     "NegativeCosineLoss",
     "SCELoss",
     "SupConLoss",
+    "VISRegLoss",
+    "sigreg",
 ]

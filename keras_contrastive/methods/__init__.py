@@ -5,6 +5,7 @@ from keras_contrastive.methods.byol import BYOL
 from keras_contrastive.methods.contrastive_model import ContrastiveModel
 from keras_contrastive.methods.dino import DINO
 from keras_contrastive.methods.instance_discrimination import InstanceDiscrimination
+from keras_contrastive.methods.lejepa import LeJEPA
 from keras_contrastive.methods.moco import MoCo
 from keras_contrastive.methods.nnclr import NNCLR
 from keras_contrastive.methods.sce import SCE
@@ -12,6 +13,7 @@ from keras_contrastive.methods.simclr import SimCLR
 from keras_contrastive.methods.simsiam import SimSiam
 from keras_contrastive.methods.supcon import SupCon
 from keras_contrastive.methods.vicreg import VICReg
+from keras_contrastive.methods.visreg import VISReg
 
 __all__ = [
     "AlignUniform",
@@ -24,9 +26,11 @@ __all__ = [
     "Batch",
     "ContrastiveModel",
     "InstanceDiscrimination",
+    "LeJEPA",
     "MoCo",
     "Needs",
     "SimCLR",
     "SimSiam",
     "SupCon",
+    "VISReg",
 ]

@@ -77,6 +77,7 @@ class ContrastiveModel(ViewTrainer):
     recipe = None  # a `Recipe`: heads, momentum and optimizer, where none are given
     needs = Needs()
     returns_pair = True  # whether `forward` returns an anchor and its positive
+    draws = False  # whether each step draws what its loss compares with
 
     def __init__(
         self,

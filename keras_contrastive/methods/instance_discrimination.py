@@ -55,6 +55,7 @@ class InstanceDiscrimination(ContrastiveModel):
 
     recipe = recipes.INSTANCE_DISCRIMINATION_IMAGENET
     needs = Needs(min_views=1, max_views=1, ids=True)
+    draws = True
 
     def __init__(
         self,

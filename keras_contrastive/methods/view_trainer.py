@@ -177,8 +177,9 @@ class ViewTrainer(keras.Model):
         The loss is the one that is trained: batch norm, in encoder, heads and target,
         uses the statistics of the batch, and no state changes. So it depends on the
         batch size, as in training, and on no moving statistics, which trail behind a
-        network that learns fast. Features, `model.predict(images)`, are those of
-        inference mode.
+        network that learns fast. A method that draws something in each step, such as
+        negatives, draws it here in the same way each time. Features,
+        `model.predict(images)`, are those of inference mode.
         """
         self._assert_compile_called("evaluate")
         if kwargs.get("_use_cached_eval_dataset"):  # `fit` checks and reads its errors

@@ -23,6 +23,7 @@ from keras_contrastive.recipes.dino import DINO_IMAGENET, DINO_SMALL
 from keras_contrastive.recipes.instance_discrimination import (
     INSTANCE_DISCRIMINATION_IMAGENET,
 )
+from keras_contrastive.recipes.lejepa import LEJEPA_IMAGENET, LEJEPA_SMALL
 from keras_contrastive.recipes.moco import (
     MOCO_SMALL,
     MOCO_V1_IMAGENET,
@@ -38,6 +39,7 @@ from keras_contrastive.recipes.simclr import SIMCLR_IMAGENET, SIMCLR_SMALL
 from keras_contrastive.recipes.simsiam import SIMSIAM_IMAGENET, SIMSIAM_SMALL
 from keras_contrastive.recipes.supcon import SUPCON_IMAGENET, SUPCON_SMALL
 from keras_contrastive.recipes.vicreg import VICREG_IMAGENET, VICREG_SMALL
+from keras_contrastive.recipes.visreg import VISREG_IMAGENET, VISREG_SMALL
 
 __all__ = [
     "ALIGN_UNIFORM_IMAGENET",
@@ -53,6 +55,8 @@ __all__ = [
     "DINO_IMAGENET",
     "DINO_SMALL",
     "INSTANCE_DISCRIMINATION_IMAGENET",
+    "LEJEPA_IMAGENET",
+    "LEJEPA_SMALL",
     "MOCO_SMALL",
     "MOCO_V1_IMAGENET",
     "MOCO_V2_IMAGENET",
@@ -69,5 +73,7 @@ __all__ = [
     "SIMSIAM_SMALL",
     "SUPCON_IMAGENET",
     "SUPCON_SMALL",
+    "VISREG_IMAGENET",
+    "VISREG_SMALL",
     "Recipe",
 ]

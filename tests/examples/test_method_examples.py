@@ -19,6 +19,7 @@ METHODS = (
     "dcl",
     "dino",
     "instance_discrimination",
+    "lejepa",
     "moco",
     "nnclr",
     "sce",
@@ -26,6 +27,7 @@ METHODS = (
     "simsiam",
     "supcon",
     "vicreg",
+    "visreg",
 )
 LOSSES = {"dcl": "simclr"}  # examples of another method's loss
 

@@ -16,12 +16,14 @@ from keras_contrastive.losses import (
     DCLLoss,
     DINOLoss,
     InfoNCELoss,
+    LeJEPALoss,
     NCELoss,
     NegativeCosineLoss,
     NTXentLoss,
     SCELoss,
     SupConLoss,
     VICRegLoss,
+    VISRegLoss,
 )
 
 
@@ -66,6 +68,11 @@ def scores(n):
     return np.float32(20.0), embeddings(n, 6)
 
 
+def sliced(n):
+    directions = embeddings(6, 7, seed=4)
+    return directions / np.linalg.norm(directions, axis=0), embeddings(n, 3, 6)
+
+
 LOSSES = {
     "nt_xent": (NTXentLoss, {"temperature": 0.2}, pair),
     "supcon": (SupConLoss, {"temperature": 0.2, "base_temperature": 0.1}, labelled),
@@ -84,6 +91,8 @@ LOSSES = {
     "align_uniform": (AlignUniformLoss, {"alpha": 1, "uniform_weight": 0.5}, pair),
     "negative_cosine": (NegativeCosineLoss, {}, pair),
     "dcl": (DCLLoss, {"temperature": 0.2, "weighted": True}, pair),
+    "lejepa": (LeJEPALoss, {"weight": 0.3}, sliced),
+    "visreg": (VISRegLoss, {}, sliced),
 }
 SHARED = {
     "sce_queue": (1,),
@@ -92,13 +101,14 @@ SHARED = {
     "nce": (0,),
     "dino": (1, 2),
     "dino_sinkhorn": (2,),
+    "lejepa": (0,),
+    "visreg": (0,),
 }
-NOT_NORMALISED = ("nce", "barlow_twins", "vicreg", "dino", "dino_sinkhorn")
-WHOLE_BATCH = (
-    "barlow_twins",
-    "vicreg",
-    "align_uniform",
+NOT_NORMALISED = (
+    *("nce", "barlow_twins", "vicreg", "dino", "dino_sinkhorn"),
+    *("lejepa", "visreg"),
 )
+WHOLE_BATCH = ("barlow_twins", "vicreg", "align_uniform", "lejepa", "visreg")
 SIGNED = ("dcl", "negative_cosine", "align_uniform")
 SEVERAL = ("vicreg", "align_uniform")  # images in a batch, at least
 every_loss = pytest.mark.parametrize("name", LOSSES)

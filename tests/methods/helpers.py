@@ -37,6 +37,11 @@ METHODS = {
     "instance_discrimination": lambda encoder, **kw: kc.InstanceDiscrimination(
         encoder, head(), num_examples=32, num_negatives=8, **kw
     ),
+    "lejepa": lambda encoder, **kw: kc.LeJEPA(encoder, head(), num_slices=64, **kw),
+    # At its full weight, shape shrinks the embeddings of a batch of 8: see VISRegLoss.
+    "visreg": lambda encoder, **kw: kc.VISReg(
+        encoder, head(), num_slices=64, shape=0.25, **kw
+    ),
 }
 
 
