@@ -1,6 +1,7 @@
 """Big folders and long runs: what a loader opens, keeps and leaves behind."""
 
 import ctypes
+import gc
 import os
 import pathlib
 import sys
@@ -21,6 +22,7 @@ SHAPE = (64, 64, 3)
 
 def resident():
     """Bytes of memory that this process occupies now."""
+    gc.collect()
     libc = ctypes.CDLL(None)
     if hasattr(libc, "malloc_trim"):
         libc.malloc_trim(0)  # what threads have freed, and glibc keeps, is no leak
