@@ -104,11 +104,6 @@ def to_float32(x):
     Cast back to float16, a gradient beyond its range would be infinity: it saturates at
     the largest float16 number instead.
     """
-    return l2_normalize(float32(x))
-
-
-def float32(x):
-    """Cast to float32, with a gradient that saturates at the largest float16 number."""
     x = ops.convert_to_tensor(x)
     if keras.backend.standardize_dtype(x.dtype) == "float16":
         return _float16_to_float32(x)

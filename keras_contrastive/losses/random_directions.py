@@ -5,7 +5,11 @@ from keras import ops
 
 from keras_contrastive import distribute
 from keras_contrastive.checks import check_count
-from keras_contrastive.losses.contrastive_loss import check_equal, check_shape, float32
+from keras_contrastive.losses.contrastive_loss import (
+    check_equal,
+    check_shape,
+    to_float32,
+)
 from keras_contrastive.unit_vectors import l2_normalize
 
 _REMEDY = (
@@ -40,7 +44,7 @@ def directions_and_views(directions, z, num_slices: int, num_global: int):
         ValueError: If the shapes do not fit, or there are fewer views than
             `num_global`.
     """
-    z = check_shape("z", float32(z), ("batch", "views", "dim"), _REMEDY)
+    z = check_shape("z", to_float32(z), ("batch", "views", "dim"), _REMEDY)
     _, views, dim = z.shape
     if None in (views, dim) or views < num_global:
         raise ValueError(
@@ -50,7 +54,7 @@ def directions_and_views(directions, z, num_slices: int, num_global: int):
         )
     if directions is None:
         return random_directions(dim, num_slices), z
-    directions = float32(directions)
+    directions = to_float32(directions)
     directions = check_shape("directions", directions, ("dim", "slices"), _REMEDY)
     check_equal("width", _REMEDY, directions=directions.shape[:1], z=z.shape[2:])
     return directions, z
