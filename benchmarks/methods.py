@@ -21,6 +21,7 @@ from absl import app, flags
 
 import keras_contrastive as kc
 from keras_contrastive.files import write_bytes, write_figure, write_json
+from keras_contrastive.zoo.card import with_table
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _ONLY = flags.DEFINE_list("only", None, "Rows to run; by default all.")
@@ -73,11 +74,8 @@ def main(argv):
     chart(results, path.with_suffix(".png"))
     if _WRITE.value:
         page = pathlib.Path(_WRITE.value)
-        before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-        after = rest.partition(END)[2]
-        if not after:
-            sys.exit(f"{page} must have the lines\n{BEGIN}\n{END}")
-        text = f"{before}{BEGIN}\n\n{table(results)}\n\n{END}{after}"
+        before = page.read_text(encoding="utf-8")
+        text = with_table(before, table(results), BEGIN, END)
         write_bytes(page, text.encode())
 
 

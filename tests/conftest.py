@@ -1,9 +1,12 @@
 """What is set before TensorFlow starts, such as four logical CPUs for replicas."""
 
 import contextlib
+import functools
 import gc
+import importlib.util
 import itertools
 import os
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Two workers share the cores: OpenMP threads that spin while they wait for each other
@@ -13,6 +16,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import keras
 import pytest
 import tensorflow as tf
+from absl import flags
 
 # Tracing makes millions of objects, and looking for garbage among them took a sixth of
 # the suite's time.
@@ -42,6 +46,35 @@ def room_for():
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
     return limited
+
+
+@pytest.fixture
+def load_script(monkeypatch):
+    """A function: path -> the script as a module, and one that parses flags for it.
+
+    Scripts of one process may name their flags alike: each has flags of its own.
+    """
+    kinds = ("string", "integer", "float", "bool", "list", "enum", "multi_string")
+
+    def load(path):
+        values = flags.FlagValues()
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        script = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, path.stem, script)  # whose flags they are
+        monkeypatch.setattr(flags, "FLAGS", values)
+        with monkeypatch.context() as context:
+            for name in (f"DEFINE_{kind}" for kind in kinds):
+                define = functools.partial(getattr(flags, name), flag_values=values)
+                context.setattr(flags, name, define)
+            spec.loader.exec_module(script)
+
+        def parse(*arguments):
+            values.unparse_flags()
+            values([path.stem, *map(str, arguments)])
+
+        return script, parse
+
+    return load
 
 
 _KEY_BASES = itertools.count(1000, 100)

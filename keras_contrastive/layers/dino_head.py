@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_contrastive.checks import check_count
+from keras_contrastive.layers.projection_head import ProjectionHead
 from keras_contrastive.unit_vectors import l2_normalize
 
 
@@ -66,49 +67,21 @@ class DINOHead(keras.layers.Layer):
         self.bottleneck = check_count("bottleneck", bottleneck)
         self.hidden_norm = hidden_norm
 
-        self._sublayers = []
-        for i, width in enumerate(self.hidden_units, start=1):
-            self._add_dense(width, not hidden_norm, f"hidden{i}_dense")
-            if hidden_norm:
-                self._sublayers.append(
-                    keras.layers.BatchNormalization(
-                        momentum=0.9,
-                        epsilon=1e-5,
-                        synchronized=True,
-                        dtype=self.dtype_policy,
-                        name=f"hidden{i}_norm",
-                    )
-                )
-            self._sublayers.append(
-                keras.layers.Activation(
-                    "gelu", dtype=self.dtype_policy, name=f"hidden{i}_gelu"
-                )
-            )
-        self._add_dense(self.bottleneck, True, "bottleneck_dense")
-
-    def _add_dense(self, width, use_bias, name):
-        normal = keras.initializers.TruncatedNormal(stddev=0.02)
-        self._sublayers.append(
-            keras.layers.Dense(
-                width,
-                use_bias=use_bias,
-                kernel_initializer=normal,
-                dtype=self.dtype_policy,
-                name=name,
-            )
+        self.mlp = ProjectionHead(
+            self.bottleneck,
+            self.hidden_units,
+            hidden_bias=not hidden_norm,
+            hidden_norm=hidden_norm,
+            output_bias=True,
+            kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02),
+            activation="gelu",
+            dtype=self.dtype_policy,
+            name="mlp",
         )
 
     def build(self, input_shape):
         """Create the weights of all layers."""
-        if len(input_shape) != 2 or input_shape[-1] is None:
-            raise ValueError(
-                "A projection head expects features of shape (batch, dim). Pool the "
-                "encoder's feature map with keras.layers.GlobalAveragePooling2D(). "
-                f"Received: input_shape={tuple(input_shape)}"
-            )
-        for layer in self._sublayers:
-            layer.build(input_shape)
-            input_shape = layer.compute_output_shape(input_shape)
+        self.mlp.build(input_shape)
         self.last_kernel = self.add_weight(
             name="last_kernel",
             shape=(self.bottleneck, self.units),
@@ -120,15 +93,10 @@ class DINOHead(keras.layers.Layer):
 
     def call(self, features, training=None):
         """Map features `(batch, dim)` to scores `(batch, units)`."""
-        x = features
-        for layer in self._sublayers:
-            if isinstance(layer, keras.layers.BatchNormalization):
-                x = layer(x, training=training)
-            else:
-                x = layer(x)
+        z = self.mlp(features, training=training)
         directions = l2_normalize(self.last_kernel, axis=0)
         return ops.matmul(
-            ops.cast(l2_normalize(x), self.compute_dtype),
+            ops.cast(l2_normalize(z), self.compute_dtype),
             ops.cast(directions, self.compute_dtype),
         )
 

@@ -7,8 +7,8 @@ import keras
 class ProjectionHead(keras.layers.Layer):
     """Dense layers from features `(batch, dim)` to embeddings `(batch, units)`.
 
-    Each hidden layer is Dense, batch norm, ReLU; the output layer is Dense and, if
-    wanted, batch norm. The output is not normalised: the losses do that. Batch norm
+    Each hidden layer is Dense, batch norm, activation; the output layer is Dense and,
+    if wanted, batch norm. The output is not normalised: the losses do that. Batch norm
     has decay 0.9 and epsilon 1e-5 and is synchronised over replicas. What the papers'
     code uses (`dim` is the width of the features):
 
@@ -40,6 +40,7 @@ class ProjectionHead(keras.layers.Layer):
         output_scale: Whether that batch norm has a gamma.
         output_center: Whether that batch norm has a beta.
         kernel_initializer: Initializer of all Dense kernels.
+        activation: Of the hidden layers, as in `keras.activations`. Defaults to ReLU.
         **kwargs: `name`, `dtype` and so on of `keras.layers.Layer`.
 
     Call arguments:
@@ -79,6 +80,7 @@ class ProjectionHead(keras.layers.Layer):
         output_scale: bool = False,
         output_center: bool = False,
         kernel_initializer="glorot_uniform",
+        activation="relu",
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -106,6 +108,7 @@ class ProjectionHead(keras.layers.Layer):
         self.output_scale = output_scale
         self.output_center = output_center
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.activation = keras.activations.get(activation)
 
         self._sublayers = []
         for index, width in enumerate(hidden_units, start=1):
@@ -113,7 +116,11 @@ class ProjectionHead(keras.layers.Layer):
             if hidden_norm:
                 self._add_norm(True, True, f"hidden{index}_norm")
             self._sublayers.append(
-                keras.layers.ReLU(dtype=self.dtype_policy, name=f"hidden{index}_relu")
+                keras.layers.Activation(
+                    self.activation,
+                    dtype=self.dtype_policy,
+                    name=f"hidden{index}_activation",
+                )
             )
         self._add_dense(units, output_bias, "output_dense")
         if output_norm:
@@ -187,4 +194,5 @@ class ProjectionHead(keras.layers.Layer):
             "output_scale": self.output_scale,
             "output_center": self.output_center,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "activation": keras.activations.serialize(self.activation),
         }

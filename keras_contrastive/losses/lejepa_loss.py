@@ -6,9 +6,8 @@ from keras import ops
 
 from keras_contrastive import distribute
 from keras_contrastive.checks import check_count
-from keras_contrastive.losses.contrastive_loss import ContrastiveLoss
-from keras_contrastive.losses.random_directions import (
-    check_sliced,
+from keras_contrastive.losses.sliced_loss import (
+    SlicedLoss,
     directions_and_views,
     projected,
 )
@@ -67,17 +66,8 @@ def sigreg(directions, z, knots=17, upper=3.0):
     return batch * ops.mean(ops.sum(error * weights, axis=-1))
 
 
-def invariance(z, num_global):
-    """Return the mean squared distance of all views to the mean of the global ones."""
-    center = ops.mean(z[:, :num_global], axis=1, keepdims=True)
-    total = ops.sum(ops.mean(ops.square(z - center), axis=(1, 2)))
-    batch = ops.cast(ops.shape(z)[0], "float32")
-    total, batch = ops.unstack(distribute.all_reduce_sum(ops.stack([total, batch])))
-    return total / batch
-
-
 @keras.saving.register_keras_serializable(package="keras_contrastive")
-class LeJEPALoss(ContrastiveLoss):
+class LeJEPALoss(SlicedLoss):
     """Views agree, and each view's embeddings are an isotropic Gaussian.
 
     With `c_n` the mean over the global views of image `n`, and `sigreg` of all views
@@ -130,9 +120,7 @@ class LeJEPALoss(ContrastiveLoss):
         reduction="sum_over_batch_size",
         name="lejepa_loss",
     ):
-        super().__init__(reduction=reduction, name=name)
-        checked = check_sliced(weight, num_slices, num_global)
-        self.weight, self.num_slices, self.num_global = checked
+        super().__init__(weight, num_slices, num_global, reduction=reduction, name=name)
         if check_count("knots", knots) < 2 or not upper > 0:
             raise ValueError(
                 "`knots` must be at least 2 and `upper` positive. "
@@ -141,22 +129,10 @@ class LeJEPALoss(ContrastiveLoss):
         self.knots = knots
         self.upper = float(upper)
 
-    def call(self, targets, predictions):
-        """Return the loss of the global batch, a scalar."""
-        directions, z = directions_and_views(
-            targets, predictions, self.num_slices, self.num_global
-        )
-        regularizer = sigreg(directions, z, self.knots, self.upper)
-        agreement = invariance(z, self.num_global)
-        return (1 - self.weight) * agreement + self.weight * regularizer
+    def regularizer(self, directions, z):
+        """Return SIGReg, a scalar of the global batch."""
+        return sigreg(directions, z, self.knots, self.upper)
 
     def get_config(self):
         """Return the constructor's arguments, ready for JSON."""
-        return {
-            **super().get_config(),
-            "weight": self.weight,
-            "num_slices": self.num_slices,
-            "num_global": self.num_global,
-            "knots": self.knots,
-            "upper": self.upper,
-        }
+        return {**super().get_config(), "knots": self.knots, "upper": self.upper}

@@ -6,19 +6,13 @@ import keras
 from keras import ops
 
 from keras_contrastive import distribute
-from keras_contrastive.losses.contrastive_loss import ContrastiveLoss
-from keras_contrastive.losses.lejepa_loss import invariance
-from keras_contrastive.losses.random_directions import (
-    check_sliced,
-    directions_and_views,
-    projected,
-)
+from keras_contrastive.losses.sliced_loss import SlicedLoss, projected
 
 _EPSILON = 1e-6  # beside the standard deviation, in the authors' code
 
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")
-class VISRegLoss(ContrastiveLoss):
+class VISRegLoss(SlicedLoss):
     """Views agree; scale, shape and centre of their embeddings are a Gaussian's.
 
     Over the global batch of `N` images, for each view `v` with the mean `m`, centred
@@ -89,20 +83,15 @@ class VISRegLoss(ContrastiveLoss):
         reduction="sum_over_batch_size",
         name="visreg_loss",
     ):
-        super().__init__(reduction=reduction, name=name)
-        checked = check_sliced(weight, num_slices, num_global)
-        self.weight, self.num_slices, self.num_global = checked
+        super().__init__(weight, num_slices, num_global, reduction=reduction, name=name)
         for term, value in (("scale", scale), ("shape", shape), ("center", center)):
             if not value >= 0:
                 raise ValueError(f"`{term}` must be >= 0. Received: {term}={value!r}")
         self.scale, self.shape, self.center = scale, shape, center
 
-    def call(self, targets, predictions):
-        """Return the loss of the global batch, a scalar."""
-        directions, local = directions_and_views(
-            targets, predictions, self.num_slices, self.num_global
-        )
-        z = distribute.all_gather(local)  # (N, V, D)
+    def regularizer(self, directions, z):
+        """Return scale, shape and centre, weighted: a scalar of the global batch."""
+        z = distribute.all_gather(z)  # (N, V, D)
         mean = ops.mean(z, axis=0)
         y = z - mean
         variance = ops.mean(ops.square(y), axis=0)
@@ -113,17 +102,12 @@ class VISRegLoss(ContrastiveLoss):
         shape = ops.mean(ops.square(x - _quantiles(ops.shape(z)[0])))
         scale = ops.mean(ops.square(deviation - 1))
         center = ops.mean(ops.square(mean))
-        terms = self.scale * scale + self.shape * shape + self.center * center
-        agreement = invariance(local, self.num_global)
-        return (1 - self.weight) * agreement + self.weight * terms
+        return self.scale * scale + self.shape * shape + self.center * center
 
     def get_config(self):
         """Return the constructor's arguments, ready for JSON."""
         return {
             **super().get_config(),
-            "weight": self.weight,
-            "num_slices": self.num_slices,
-            "num_global": self.num_global,
             "scale": self.scale,
             "shape": self.shape,
             "center": self.center,

@@ -1,17 +1,14 @@
 """LeJEPA: joint embedding without heuristics (Balestriero and LeCun, 2025)."""
 
 import keras
-from keras import ops
 
 from keras_contrastive import recipes
 from keras_contrastive.losses.lejepa_loss import LeJEPALoss
-from keras_contrastive.losses.random_directions import random_directions
-from keras_contrastive.methods.batch import Needs
-from keras_contrastive.methods.contrastive_model import ContrastiveModel
+from keras_contrastive.methods.sliced_method import SlicedMethod
 
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")
-class LeJEPA(ContrastiveModel):
+class LeJEPA(SlicedMethod):
     """All views of an image agree, and the embeddings are an isotropic Gaussian.
 
     With z_nv the embedding of view v of image n, and c_n the mean of its global views,
@@ -50,8 +47,6 @@ class LeJEPA(ContrastiveModel):
     """
 
     recipe = recipes.LEJEPA_IMAGENET
-    needs = Needs(max_views=None)
-    draws = True
 
     def __init__(
         self,
@@ -61,43 +56,7 @@ class LeJEPA(ContrastiveModel):
         num_slices: int = 1024,
         num_global: int = 2,
         num_classes: int | None = None,
-        concatenate_views: bool = True,
         **kwargs,
     ):
-        super().__init__(
-            encoder,
-            projector,
-            num_classes=num_classes,
-            concatenate_views=concatenate_views,
-            **kwargs,
-        )
-        self.paper_loss = LeJEPALoss(weight, num_slices, num_global)
-
-    def default_loss(self):
-        """Return agreement and SIGReg."""
-        return self.paper_loss
-
-    def forward(self, batch, training):
-        """Embeddings of all views."""
-        features, embeddings = self.online(batch.views, training)
-        return {
-            "features": features,
-            "anchor": embeddings[0],
-            "positive": embeddings[1],
-            "z": ops.stack(embeddings, axis=1),  # (n, V, D)
-        }
-
-    def contrastive_loss(self, outputs, batch):
-        """Return the loss of the global batch, on directions of this step."""
-        slices = self.paper_loss.num_slices
-        a = random_directions(self.embedding_dim, slices, seed=batch.step)
-        return self.loss(a, outputs["z"])
-
-    def get_config(self):
-        """Return the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "weight": self.paper_loss.weight,
-            "num_slices": self.paper_loss.num_slices,
-            "num_global": self.paper_loss.num_global,
-        }
+        loss = LeJEPALoss(weight, num_slices, num_global)
+        super().__init__(encoder, projector, loss, num_classes=num_classes, **kwargs)

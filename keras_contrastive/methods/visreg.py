@@ -1,17 +1,14 @@
 """VISReg: variance, invariance and sketching regularisation (Wu et al., 2026)."""
 
 import keras
-from keras import ops
 
 from keras_contrastive import recipes
-from keras_contrastive.losses.random_directions import random_directions
 from keras_contrastive.losses.visreg_loss import VISRegLoss
-from keras_contrastive.methods.batch import Needs
-from keras_contrastive.methods.contrastive_model import ContrastiveModel
+from keras_contrastive.methods.sliced_method import SlicedMethod
 
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")
-class VISReg(ContrastiveModel):
+class VISReg(SlicedMethod):
     """All views of an image agree; scale, shape and centre are those of a Gaussian.
 
     With z_nv the embedding of view v of image n, and c_n the mean of its global views,
@@ -53,8 +50,6 @@ class VISReg(ContrastiveModel):
     """
 
     recipe = recipes.VISREG_SMALL
-    needs = Needs(max_views=None)
-    draws = True
 
     def __init__(
         self,
@@ -67,47 +62,17 @@ class VISReg(ContrastiveModel):
         shape: float = 1.0,
         center: float = 1.0,
         num_classes: int | None = None,
-        concatenate_views: bool = True,
         **kwargs,
     ):
-        super().__init__(
-            encoder,
-            projector,
-            num_classes=num_classes,
-            concatenate_views=concatenate_views,
-            **kwargs,
-        )
-        self.paper_loss = VISRegLoss(
+        loss = VISRegLoss(
             weight, num_slices, num_global, scale=scale, shape=shape, center=center
         )
-
-    def default_loss(self):
-        """Return agreement and the three terms."""
-        return self.paper_loss
-
-    def forward(self, batch, training):
-        """Embeddings of all views."""
-        features, embeddings = self.online(batch.views, training)
-        return {
-            "features": features,
-            "anchor": embeddings[0],
-            "positive": embeddings[1],
-            "z": ops.stack(embeddings, axis=1),  # (n, V, D)
-        }
-
-    def contrastive_loss(self, outputs, batch):
-        """Return the loss of the global batch, on directions of this step."""
-        slices = self.paper_loss.num_slices
-        a = random_directions(self.embedding_dim, slices, seed=batch.step)
-        return self.loss(a, outputs["z"])
+        super().__init__(encoder, projector, loss, num_classes=num_classes, **kwargs)
 
     def get_config(self):
         """Return the constructor's arguments."""
         return {
             **super().get_config(),
-            "weight": self.paper_loss.weight,
-            "num_slices": self.paper_loss.num_slices,
-            "num_global": self.paper_loss.num_global,
             "scale": self.paper_loss.scale,
             "shape": self.paper_loss.shape,
             "center": self.paper_loss.center,

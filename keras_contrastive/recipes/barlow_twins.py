@@ -6,6 +6,26 @@ from keras_contrastive.recipes.recipe import Recipe, from_source
 
 _BARLOW = "Zbontar et al. 2021; facebookresearch/barlowtwins 8e8d284"
 
+# What VICReg's authors, who build on this code, have too.
+IMAGENET = {
+    "images": "ImageNet (224 x 224)",
+    "encoder": "ResNet-50",
+    "epochs": 1000,
+    "batch_size": 2048,
+    "optimizer_class": LARS,
+    "optimizer_arguments": {"trust_coefficient": 0.001},
+    "weight_decay": 1e-6,
+    "base_learning_rate": 0.2,
+    "warmup_epochs": 10,
+    "final_learning_rate": 0.0016,
+    "augmentation": "byol",
+    "augmentation_arguments": {
+        "blur": (1.0, 0.1),
+        "solarize": (0.0, 0.2),
+        "area": (0.08, 1.0),
+    },
+}
+
 BARLOW_TWINS_SMALL = Recipe(
     **solo_learn.CONSTANTS,
     **solo_learn.ASYMMETRIC,
@@ -26,17 +46,8 @@ BARLOW_TWINS_SMALL = Recipe(
 )
 
 BARLOW_TWINS_IMAGENET = Recipe(
+    **IMAGENET,
     method="BarlowTwins",
-    images="ImageNet (224 x 224)",
-    encoder="ResNet-50",
-    epochs=1000,
-    batch_size=2048,
-    optimizer_class=LARS,
-    optimizer_arguments={"trust_coefficient": 0.001},
-    weight_decay=1e-6,
-    base_learning_rate=0.2,
-    warmup_epochs=10,
-    final_learning_rate=0.0016,
     method_arguments={"off_diagonal_weight": 0.0051},
     projector={
         "units": 8192,
@@ -44,12 +55,6 @@ BARLOW_TWINS_IMAGENET = Recipe(
         "hidden_bias": False,
         "hidden_norm": True,
         "output_bias": False,
-    },
-    augmentation="byol",
-    augmentation_arguments={
-        "blur": (1.0, 0.1),
-        "solarize": (0.0, 0.2),
-        "area": (0.08, 1.0),
     },
     sources=from_source(
         _BARLOW,

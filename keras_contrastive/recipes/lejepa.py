@@ -10,8 +10,36 @@ _MINIMAL = f"{_LEJEPA}, MINIMAL.md (Imagenette)"
 _README = f"{_LEJEPA}, README"
 _ABLATION = f"{_LEJEPA}, scripts/launch_epps_ablation.md"
 
+# What the recipes of both methods on random directions share, as their authors' code.
+CONSTANTS = {
+    "optimizer_momentum": None,
+    "weight_decay": 5e-2,
+    "scaling": no_scaling,
+    "augmentation": "lejepa",
+}
+SMALL = {
+    "images": "small images (32 x 32)",
+    "encoder": "ViT-S/8 at 128 x 128",
+    "epochs": 800,
+    "warmup_epochs": 1,
+    "augmentation_arguments": {
+        "global_views": 4,
+        "local_views": 0,
+        "area": (0.08, 1.0),
+        "jitter": (0.8, 0.8, 0.8, 0.2),
+        "blur": 0.0,
+    },
+}
+LARGE_VIEWS = {
+    "local_views": 6,
+    "area": (0.3, 1.0),
+    "local_area": (0.05, 0.3),
+    "jitter": (0.4, 0.4, 0.2, 0.1),
+    "blur": 0.5,
+    "solarize": 0.2,
+}
 # torchvision's MLP with batch norm.
-_HEAD = {
+HEAD = {
     "hidden_units": (2048, 2048),
     "hidden_bias": True,
     "hidden_norm": True,
@@ -19,29 +47,16 @@ _HEAD = {
 }
 
 LEJEPA_SMALL = Recipe(
+    **CONSTANTS,
+    **SMALL,
     method="LeJEPA",
-    images="small images (32 x 32)",
-    encoder="ViT-S/8 at 128 x 128",
-    epochs=800,
     batch_size=256,
     optimizer_class=AdamW,
-    optimizer_momentum=None,
-    weight_decay=5e-2,
     base_learning_rate=2e-3,
-    scaling=no_scaling,
-    warmup_epochs=1,
     warmup_start=2e-5,
     final_learning_rate=1e-3,
     method_arguments={"weight": 0.02, "num_slices": 256, "num_global": 4},
-    projector={"units": 16, **_HEAD},
-    augmentation="lejepa",
-    augmentation_arguments={
-        "global_views": 4,
-        "local_views": 0,
-        "area": (0.08, 1.0),
-        "jitter": (0.8, 0.8, 0.8, 0.2),
-        "blur": 0.0,
-    },
+    projector={"units": 16, **HEAD},
     sources=from_source(
         _MINIMAL,
         images="chosen here: the authors' images are of 128 pixels",
@@ -57,31 +72,20 @@ LEJEPA_SMALL = Recipe(
 )
 
 LEJEPA_IMAGENET = Recipe(
+    **CONSTANTS,
     method="LeJEPA",
     images="ImageNet (224 x 224)",
     encoder="ViT-L/14",
     epochs=100,
     batch_size=512,
     optimizer_class=AdamW,
-    optimizer_momentum=None,
-    weight_decay=5e-2,
     base_learning_rate=5e-4,
-    scaling=no_scaling,
     warmup_epochs=1,
     warmup_start=5e-6,
     final_learning_rate=5e-7,
     method_arguments={"weight": 0.05, "num_slices": 1024, "num_global": 2},
-    projector={"units": 512, **_HEAD},
-    augmentation="lejepa",
-    augmentation_arguments={
-        "global_views": 2,
-        "local_views": 6,
-        "area": (0.3, 1.0),
-        "local_area": (0.05, 0.3),
-        "jitter": (0.4, 0.4, 0.2, 0.1),
-        "blur": 0.5,
-        "solarize": 0.2,
-    },
+    projector={"units": 512, **HEAD},
+    augmentation_arguments={"global_views": 2, **LARGE_VIEWS},
     sources=from_source(
         _README,
         batch_size=_ABLATION,

@@ -1,7 +1,7 @@
 """VICReg's recipes: Bardes et al., 2022, https://arxiv.org/abs/2105.04906."""
 
-from keras_contrastive.optimizers import LARS
 from keras_contrastive.recipes import solo_learn
+from keras_contrastive.recipes.barlow_twins import IMAGENET
 from keras_contrastive.recipes.recipe import Recipe, from_source
 
 _VICREG = "Bardes et al. 2022; facebookresearch/vicreg 4e12602"
@@ -33,17 +33,8 @@ VICREG_SMALL = Recipe(
 )
 
 VICREG_IMAGENET = Recipe(
+    **IMAGENET,
     method="VICReg",
-    images="ImageNet (224 x 224)",
-    encoder="ResNet-50",
-    epochs=1000,
-    batch_size=2048,
-    optimizer_class=LARS,
-    optimizer_arguments={"trust_coefficient": 0.001},
-    weight_decay=1e-6,
-    base_learning_rate=0.2,
-    warmup_epochs=10,
-    final_learning_rate=0.0016,
     method_arguments={"invariance": 25.0, "variance": 25.0, "covariance": 1.0},
     projector={
         "units": 8192,
@@ -51,12 +42,6 @@ VICREG_IMAGENET = Recipe(
         "hidden_bias": True,
         "hidden_norm": True,
         "output_bias": False,
-    },
-    augmentation="byol",
-    augmentation_arguments={
-        "blur": (1.0, 0.1),
-        "solarize": (0.0, 0.2),
-        "area": (0.08, 1.0),
     },
     sources=from_source(
         _VICREG,

@@ -124,12 +124,13 @@ def table(presets: list[tuple[dict, dict]]) -> str:
     return printable("\n".join(lines))
 
 
-def with_table(text: str, table: str) -> str:
-    """Return a README with the table of presets between its markers.
+def with_table(text: str, table: str, begin: str = BEGIN, end: str = END) -> str:
+    """Return a README with a table, by default that of presets, between its markers.
 
     Args:
         text: The README; what stands between the markers is replaced.
         table: Markdown.
+        begin, end: The markers, lines of the README.
 
     Returns:
         The new text.
@@ -141,14 +142,14 @@ def with_table(text: str, table: str) -> str:
     >>> with_table(f"{BEGIN}\\nold\\n{END}", "new").splitlines()[1:-1]
     ['', 'new', '']
     """
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end or BEGIN in after:
+    before, found_begin, rest = text.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found_begin or not found_end or begin in after:
         raise ValueError(
-            f"The README must have the lines {BEGIN!r} and {END!r} once, for the table "
+            f"The README must have the lines {begin!r} and {end!r} once, for the table "
             "to stand between them. Received: a text without this pair."
         )
-    return f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"
+    return f"{before}{begin}\n\n{table}\n\n{end}{after}"
 
 
 def _few(found, measure, fraction):

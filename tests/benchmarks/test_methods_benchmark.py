@@ -1,16 +1,13 @@
 """The comparison of methods: what it runs, keeps and draws; a stand-in trains."""
 
-import importlib
 import json
 import pathlib
-import sys
 
 import pytest
-from absl import flags
 
 import keras_contrastive as kc
 
-BENCHMARKS = pathlib.Path(__file__).parent.parent.parent / "benchmarks"
+BENCHMARK = pathlib.Path(__file__).parent.parent.parent / "benchmarks/methods.py"
 STAND_IN = """
 import json, pathlib, sys
 given = dict(flag[2:].partition("=")[::2] for flag in sys.argv[1:])
@@ -24,31 +21,20 @@ numbers = {given["dataset"]: {"knn": 0.5, "linear": 0.625, "protocol": {}}}
 
 
 @pytest.fixture
-def benchmark(monkeypatch, tmp_path):
+def benchmark(monkeypatch, tmp_path, load_script):
     """The script, and a function that runs it in `tmp_path`."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    monkeypatch.setattr(flags, "FLAGS", flags.FlagValues())
-    for kind in ("string", "integer", "bool", "list"):
-        define = getattr(flags, f"DEFINE_{kind}")
-        monkeypatch.setattr(
-            flags,
-            f"DEFINE_{kind}",
-            lambda *a, define=define, **k: define(*a, flag_values=flags.FLAGS, **k),
-        )
-    script = importlib.import_module("methods")
+    script, parse = load_script(BENCHMARK)
     (tmp_path / "examples").mkdir()
     (tmp_path / "examples/pretrain.py").write_text(STAND_IN)
     monkeypatch.setattr(script, "_ROOT", tmp_path)
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments):
-        flags.FLAGS.unparse_flags()
-        flags.FLAGS(["methods", "--json_file=results.json", *arguments])
+        parse("--json_file=results.json", *arguments)
         script.main([])
         return json.loads(pathlib.Path("results.json").read_text())
 
-    yield script, run
-    del sys.modules["methods"]
+    return script, run
 
 
 def test_rows_are_every_method_of_the_package(benchmark):
@@ -98,5 +84,5 @@ def test_table_and_chart(benchmark):
     assert rows[2] == "| untrained | 25.0 | 30.0 |  |  |"
     assert pathlib.Path("results.png").read_bytes().startswith(b"\x89PNG")
     page.write_text("no markers")
-    with pytest.raises(SystemExit, match="must have the lines"):
+    with pytest.raises(ValueError, match="must have the lines"):
         run("--report", "--write=README.md")

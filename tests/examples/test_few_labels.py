@@ -1,13 +1,11 @@
 """The examples of the zoo, small, within this process."""
 
-import importlib.util
 import json
 import pathlib
 
 import keras
 import pytest
 import tensorflow as tf
-from absl import flags
 
 import keras_contrastive as kc
 
@@ -17,7 +15,7 @@ EXAMPLES = pathlib.Path(__file__).parent.parent.parent / "examples"
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def run(tmp_path, load_script):
     """A function: run an example with flags of its own, for this call only."""
     images = keras.Input((28, 28, 1))
     x = keras.layers.Conv2D(4, 5, strides=4, activation="relu")(images)
@@ -25,20 +23,9 @@ def run(tmp_path, monkeypatch):
     keras.Model(images, features).save(tmp_path / "encoder.keras")
 
     def run(name, *arguments):
-        values = flags.FlagValues()
-        for kind in ("string", "integer", "float", "bool", "list"):
-            define = getattr(flags, f"DEFINE_{kind}")
-
-            def bound(*args, define=define, **kwargs):
-                return define(*args, flag_values=values, **kwargs)
-
-            monkeypatch.setattr(flags, f"DEFINE_{kind}", bound)
-        spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        values([name, *arguments, f"--output={tmp_path / 'run'}"])
-        monkeypatch.undo()
-        module.main([name])
+        script, parse = load_script(EXAMPLES / f"{name}.py")
+        parse(*arguments, f"--output={tmp_path / 'run'}")
+        script.main([name])
         return tmp_path / "run"
 
     return run

@@ -1,13 +1,11 @@
 """The whole road of a user's photographs, tiny: features are equal at every station."""
 
-import importlib.util
 import pathlib
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from absl import flags
 
 import keras_contrastive as kc
 from keras_contrastive.image_io import resize_and_center_crop
@@ -63,29 +61,15 @@ def tiny_encoder(depth, width, input_shape):
     return keras.Model(inputs, keras.layers.Flatten()(x), name="tiny")
 
 
-def run(monkeypatch, photos, output):
-    """Run the example within this process, its flags its own, its network tiny."""
-    values = flags.FlagValues()
-    for kind in ("string", "integer"):
-        define = getattr(flags, f"DEFINE_{kind}")
-
-        def bound(*args, define=define, **kwargs):
-            return define(*args, flag_values=values, **kwargs)
-
-        monkeypatch.setattr(flags, f"DEFINE_{kind}", bound)
-    spec = importlib.util.spec_from_file_location("own_photos", EXAMPLE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    sizes = (f"--size={SIDE}", "--epochs=1", "--steps=1", "--batch_size=8")
-    values(["x", f"--photos={photos}", f"--output={output}", *sizes])
-    monkeypatch.undo()
-    monkeypatch.setattr(kc.encoders, "resnet", tiny_encoder)
-    module.main(["x"])
-
-
 @pytest.mark.filterwarnings("ignore:.*unreadable image:UserWarning")
-def test_features_are_equal_at_every_station(photos, tmp_path, monkeypatch, capsys):
-    run(monkeypatch, photos, tmp_path)
+def test_features_are_equal_at_every_station(
+    photos, tmp_path, monkeypatch, capsys, load_script
+):
+    script, parse = load_script(EXAMPLE)
+    sizes = (f"--size={SIDE}", "--epochs=1", "--steps=1", "--batch_size=8")
+    parse(f"--photos={photos}", f"--output={tmp_path}", *sizes)
+    monkeypatch.setattr(kc.encoders, "resnet", tiny_encoder)
+    script.main([])
     said = capsys.readouterr().out
     assert "fine-tuned" in said and said.count(".jpg: ") + said.count(".png: ") == 6
 

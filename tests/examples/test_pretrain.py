@@ -1,8 +1,6 @@
 """The zoo's command, small: it trains, goes on, and refuses another run's folder."""
 
 import csv
-import functools
-import importlib.util
 import os
 import pathlib
 import re
@@ -14,7 +12,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
-from absl import flags
 
 import keras_contrastive as kc
 
@@ -61,24 +58,10 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def module(folder, monkeypatch):
+def module(folder, monkeypatch, load_script):
     """The script as a module, and a function that parses flags for it."""
     monkeypatch.chdir(folder)
-    values = flags.FlagValues()
-    for kind in ("string", "integer", "float", "bool", "list", "enum", "multi_string"):
-        define = functools.partial(getattr(flags, f"DEFINE_{kind}"), flag_values=values)
-        monkeypatch.setattr(flags, f"DEFINE_{kind}", define)
-    monkeypatch.setattr(flags, "FLAGS", values)
-    spec = importlib.util.spec_from_file_location("pretrain", PRETRAIN)
-    script = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "pretrain", script)  # whose flags they are
-    spec.loader.exec_module(script)
-
-    def parse(*arguments):
-        values.unparse_flags()
-        values(["pretrain", *arguments])
-
-    return script, parse
+    return load_script(PRETRAIN)
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """The quickstart, small: it runs, and says what is wrong before it begins."""
 
-import functools
-import importlib.util
 import json
 import pathlib
 import signal
@@ -10,7 +8,6 @@ import sys
 import time
 
 import pytest
-from absl import flags
 
 import keras_contrastive as kc
 
@@ -53,20 +50,14 @@ def test_small_run_writes_everything(tmp_path):
 
 
 @pytest.fixture
-def refused(tmp_path, monkeypatch):
+def refused(tmp_path, monkeypatch, load_script):
     """A function: run the script within this process, to the end that it refuses."""
-    values = flags.FlagValues()
-    for kind in ("string", "integer", "float"):
-        define = functools.partial(getattr(flags, f"DEFINE_{kind}"), flag_values=values)
-        monkeypatch.setattr(flags, f"DEFINE_{kind}", define)
-    spec = importlib.util.spec_from_file_location("quickstart", QUICKSTART)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    script, parse = load_script(QUICKSTART)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(kc.data, "load_sample", None)  # at once: before any work
 
     def run(match, *arguments):
-        values(["quickstart", *arguments])
+        parse(*arguments)
         with pytest.raises(SystemExit, match=match):
             script.main([])
 

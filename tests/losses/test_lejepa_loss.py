@@ -4,7 +4,7 @@ import pytest
 from loss_checks import assert_close, on_replicas, value_and_gradients
 
 from keras_contrastive.losses import LeJEPALoss, sigreg
-from keras_contrastive.losses.random_directions import random_directions
+from keras_contrastive.losses.sliced_loss import random_directions
 
 GOLDEN = golden_values.load("sigreg")
 

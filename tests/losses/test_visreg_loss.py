@@ -6,7 +6,7 @@ import pytest
 from loss_checks import assert_close, value_and_gradients
 
 from keras_contrastive.losses import VISRegLoss
-from keras_contrastive.losses.random_directions import random_directions
+from keras_contrastive.losses.sliced_loss import random_directions
 
 GOLDEN = golden_values.load("visreg")
 

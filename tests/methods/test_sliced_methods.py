@@ -7,7 +7,7 @@ import tensorflow as tf
 from helpers import arrays, head, sgd, tiny_encoder
 
 import keras_contrastive as kc
-from keras_contrastive.losses.random_directions import random_directions
+from keras_contrastive.losses.sliced_loss import random_directions
 
 V_1, V_2 = (tf.constant(view) for view in arrays(8)[0])
 LOSSES = {

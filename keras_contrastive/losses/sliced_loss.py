@@ -1,4 +1,4 @@
-"""Directions on which a loss looks at embeddings, one dimension at a time."""
+"""What losses share that look at embeddings along random directions."""
 
 import tensorflow as tf
 from keras import ops
@@ -6,6 +6,7 @@ from keras import ops
 from keras_contrastive import distribute
 from keras_contrastive.checks import check_count
 from keras_contrastive.losses.contrastive_loss import (
+    ContrastiveLoss,
     check_equal,
     check_shape,
     to_float32,
@@ -72,12 +73,45 @@ def projected(z, directions):
     return ops.reshape(x, (-1, views, slices))
 
 
-def check_sliced(weight, num_slices, num_global):
-    """Return the arguments that both losses have, checked."""
-    if not 0 <= weight <= 1:
-        raise ValueError(f"`weight` must be in [0, 1]. Received: weight={weight!r}")
-    return (
-        float(weight),
-        check_count("num_slices", num_slices),
-        check_count("num_global", num_global),
-    )
+def invariance(z, num_global):
+    """Return the mean squared distance of all views to the mean of the global ones."""
+    center = ops.mean(z[:, :num_global], axis=1, keepdims=True)
+    total = ops.sum(ops.mean(ops.square(z - center), axis=(1, 2)))
+    batch = ops.cast(ops.shape(z)[0], "float32")
+    total, batch = ops.unstack(distribute.all_reduce_sum(ops.stack([total, batch])))
+    return total / batch
+
+
+class SlicedLoss(ContrastiveLoss):
+    """Views agree, and a regulariser looks at them along random directions.
+
+        l = (1 - weight) invariance(z) + weight * regularizer(directions, z)
+
+    A subclass has `regularizer`, a scalar of the global batch.
+    """
+
+    def __init__(self, weight, num_slices, num_global, **kwargs):
+        super().__init__(**kwargs)
+        if not 0 <= weight <= 1:
+            raise ValueError(f"`weight` must be in [0, 1]. Received: weight={weight!r}")
+        self.weight = float(weight)
+        self.num_slices = check_count("num_slices", num_slices)
+        self.num_global = check_count("num_global", num_global)
+
+    def call(self, targets, predictions):
+        """Return the loss of the global batch, a scalar."""
+        directions, z = directions_and_views(
+            targets, predictions, self.num_slices, self.num_global
+        )
+        agreement = invariance(z, self.num_global)
+        regularizer = self.regularizer(directions, z)
+        return (1 - self.weight) * agreement + self.weight * regularizer
+
+    def get_config(self):
+        """Return the constructor's arguments, ready for JSON."""
+        return {
+            **super().get_config(),
+            "weight": self.weight,
+            "num_slices": self.num_slices,
+            "num_global": self.num_global,
+        }
