@@ -28,6 +28,7 @@ from keras_contrastive._version import __version__  # noqa: E402
 from keras_contrastive.methods import (  # noqa: E402
     BYOL,
     DINO,
+    MMCL,
     NNCLR,
     SCE,
     AlignUniform,
@@ -55,6 +56,7 @@ __all__ = [
     "VICReg",
     "BYOL",
     "DINO",
+    "MMCL",
     "NNCLR",
     "SCE",
     "BarlowTwins",

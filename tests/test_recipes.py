@@ -35,6 +35,7 @@ def test_two_recipes_per_method():
         "AlignUniform",
         "LeJEPA",
         "VISReg",
+        "MMCL",
     )
     assert {methods.count(m) for m in expected} == {2}
     assert methods.count("MoCo") == 6  # of three versions, one with two networks

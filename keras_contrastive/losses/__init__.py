@@ -6,6 +6,7 @@ from keras_contrastive.losses.dcl_loss import DCLLoss
 from keras_contrastive.losses.dino_loss import DINOLoss
 from keras_contrastive.losses.info_nce_loss import InfoNCELoss
 from keras_contrastive.losses.lejepa_loss import LeJEPALoss, sigreg
+from keras_contrastive.losses.mmcl_loss import MMCLLoss
 from keras_contrastive.losses.nce_loss import NCELoss
 from keras_contrastive.losses.negative_cosine_loss import NegativeCosineLoss
 from keras_contrastive.losses.nt_xent_loss import NTXentLoss
@@ -24,6 +25,7 @@ __all__ = [
     "DCLLoss",
     "InfoNCELoss",
     "LeJEPALoss",
+    "MMCLLoss",
     "NCELoss",
     "NTXentLoss",
     "NegativeCosineLoss",

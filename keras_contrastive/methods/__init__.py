@@ -6,6 +6,7 @@ from keras_contrastive.methods.contrastive_model import ContrastiveModel
 from keras_contrastive.methods.dino import DINO
 from keras_contrastive.methods.instance_discrimination import InstanceDiscrimination
 from keras_contrastive.methods.lejepa import LeJEPA
+from keras_contrastive.methods.mmcl import MMCL
 from keras_contrastive.methods.moco import MoCo
 from keras_contrastive.methods.nnclr import NNCLR
 from keras_contrastive.methods.sce import SCE
@@ -20,6 +21,7 @@ __all__ = [
     "VICReg",
     "BYOL",
     "DINO",
+    "MMCL",
     "NNCLR",
     "SCE",
     "BarlowTwins",

@@ -24,6 +24,7 @@ from keras_contrastive.recipes.instance_discrimination import (
     INSTANCE_DISCRIMINATION_IMAGENET,
 )
 from keras_contrastive.recipes.lejepa import LEJEPA_IMAGENET, LEJEPA_SMALL
+from keras_contrastive.recipes.mmcl import MMCL_IMAGENET, MMCL_SMALL
 from keras_contrastive.recipes.moco import (
     MOCO_SMALL,
     MOCO_V1_IMAGENET,
@@ -57,6 +58,8 @@ __all__ = [
     "INSTANCE_DISCRIMINATION_IMAGENET",
     "LEJEPA_IMAGENET",
     "LEJEPA_SMALL",
+    "MMCL_IMAGENET",
+    "MMCL_SMALL",
     "MOCO_SMALL",
     "MOCO_V1_IMAGENET",
     "MOCO_V2_IMAGENET",

@@ -130,7 +130,8 @@ def with_table(text: str, table: str, begin: str = BEGIN, end: str = END) -> str
     Args:
         text: The README; what stands between the markers is replaced.
         table: Markdown.
-        begin, end: The markers, lines of the README.
+        begin: The marker above the table, a line of the README.
+        end: The marker below it.
 
     Returns:
         The new text.

@@ -17,6 +17,7 @@ METHODS = (
     "dino",
     "instance_discrimination",
     "lejepa",
+    "mmcl",
     "moco",
     "nnclr",
     "sce",

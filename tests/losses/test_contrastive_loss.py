@@ -17,6 +17,7 @@ from keras_contrastive.losses import (
     DINOLoss,
     InfoNCELoss,
     LeJEPALoss,
+    MMCLLoss,
     NCELoss,
     NegativeCosineLoss,
     NTXentLoss,
@@ -91,6 +92,8 @@ LOSSES = {
     "align_uniform": (AlignUniformLoss, {"alpha": 1, "uniform_weight": 0.5}, pair),
     "negative_cosine": (NegativeCosineLoss, {}, pair),
     "dcl": (DCLLoss, {"temperature": 0.2, "weighted": True}, pair),
+    "mmcl": (MMCLLoss, {"sigma": 0.5}, pair),
+    "mmcl_steps": (MMCLLoss, {"sigma": 2.0, "upper": 3.0, "steps": 50}, pair),
     "lejepa": (LeJEPALoss, {"weight": 0.3}, sliced),
     "visreg": (VISRegLoss, {}, sliced),
 }
@@ -109,8 +112,9 @@ NOT_NORMALISED = (
     *("lejepa", "visreg"),
 )
 WHOLE_BATCH = ("barlow_twins", "vicreg", "align_uniform", "lejepa", "visreg")
-SIGNED = ("dcl", "negative_cosine", "align_uniform")
-SEVERAL = ("vicreg", "align_uniform")  # images in a batch, at least
+SIGNED = ("dcl", "negative_cosine", "align_uniform", "mmcl", "mmcl_steps")
+# Several images in a batch, at least.
+SEVERAL = ("vicreg", "align_uniform", "mmcl", "mmcl_steps")
 every_loss = pytest.mark.parametrize("name", LOSSES)
 
 
@@ -325,6 +329,7 @@ def test_temperatures_are_numbers_that_float32_can_divide_by(cls, name, value):
         (BarlowTwinsLoss(), "z_1", "z_2"),
         (VICRegLoss(), "z_1", "z_2"),
         (AlignUniformLoss(), "x", "y"),
+        (MMCLLoss(1.0), "x", "z"),
     ],
 )
 def test_two_matrices_of_one_shape(loss, first, second):

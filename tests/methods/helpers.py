@@ -33,6 +33,7 @@ METHODS = {
     # The paper's weights, 25, 25 and 1, are for a lower rate than that of the tests.
     "vicreg": lambda encoder, **kw: kc.VICReg(encoder, head(), 1.0, 1.0, 0.04, **kw),
     "align_uniform": lambda encoder, **kw: kc.AlignUniform(encoder, head(), **kw),
+    "mmcl": lambda encoder, **kw: kc.MMCL(encoder, head(), 0.5, **kw),
     "barlow_twins": lambda encoder, **kw: kc.BarlowTwins(encoder, head(), **kw),
     "instance_discrimination": lambda encoder, **kw: kc.InstanceDiscrimination(
         encoder, head(), num_examples=32, num_negatives=8, **kw
