@@ -26,6 +26,9 @@ def unpack(model, data, step) -> Batch:
         data: One element of a dataset.
         step: The optimizer's iterations, a tensor; -1 if nothing is trained.
     """
+    data = tf.nest.map_structure(  # arrays reach an eager `train_on_batch` as they are
+        lambda x: None if x is None else ops.convert_to_tensor(x), data
+    )
     views, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
     check_no_weights(model, weights)
     if model.augmentation is not None:

@@ -139,6 +139,15 @@ def test_a_loss_of_another_paper_is_trained_saved_and_loaded(tmp_path):
     assert loaded.test_on_batch(tuple(VIEWS), LABELS) == pytest.approx(expected)
 
 
+def test_arrays_reach_an_eager_step_as_a_traced_one():
+    logs = []
+    for eagerly in (False, True):
+        model = build("simclr")
+        model.compile(sgd(), run_eagerly=eagerly, jit_compile=False)
+        logs.append(model.train_on_batch(tuple(VIEWS), LABELS, return_dict=True))
+    assert logs[1] == pytest.approx(logs[0], rel=1e-5)
+
+
 def test_compile_leaves_xla_off_where_it_slows_down(strategy_of):
     model = build("simclr")
     model.compile(sgd())
