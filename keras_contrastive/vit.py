@@ -35,7 +35,8 @@ def vit(
     The encoder takes images of other sizes than `input_shape`, too, if `patch` divides
     them: positions are interpolated (bicubic with antialiasing, as timm's). So smaller
     crops of a multi-crop policy need nothing else. Exports have the size of
-    `input_shape`.
+    `input_shape`. Of TF-Lite's variants take `float32`, `float16` or `dynamic`: int8
+    activations lose too much in layer norms, and the check of `int8` refuses the file.
 
     timm's sizes are `vit(patch=16, **VIT_SIZES["small"])`, and so on:
 

@@ -267,6 +267,7 @@ def test_exports(encoder, tmp_path):
     """Each file is run, in another process, and compared with the encoder."""
     kc.export.to_saved_model(encoder, tmp_path / "saved")
     pytest.importorskip("ai_edge_litert", reason="needs ai-edge-litert")
-    kc.export.to_tflite(encoder, tmp_path / "vit.tflite")
+    for variant in ("float32", "float16", "dynamic"):
+        kc.export.to_tflite(encoder, tmp_path / f"{variant}.tflite", variant)
     pytest.importorskip("tf2onnx", reason="needs tf2onnx")
     kc.export.to_onnx(encoder, tmp_path / "vit.onnx")
