@@ -42,6 +42,7 @@ from keras_contrastive.methods import (  # noqa: E402
     SimCLR,
     SimSiam,
     SupCon,
+    SwAV,
     VICReg,
     VISReg,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "SimCLR",
     "SimSiam",
     "SupCon",
+    "SwAV",
     "VISReg",
     "__version__",
     "augmentations",

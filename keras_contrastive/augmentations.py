@@ -425,6 +425,52 @@ def lejepa(
     return Views(branches, seed=seed, name="lejepa")
 
 
+def swav(
+    size,
+    local_size=None,
+    local_views=6,
+    area=(0.14, 1.0),
+    local_area=(0.05, 0.14),
+    blur=0.5,
+    seed=None,
+) -> Views:
+    """Return the policy of SwAV: two large views, then small ones.
+
+    Crop and flip; colour jitter (0.8, 0.8, 0.8, 0.2) with probability 0.8; gray 0.2;
+    blur. Without small views, `local_views=0`, the authors take `area=(0.08, 1.0)`,
+    which is `simclr`.
+
+    Args:
+        size: Side of the large views in pixels, or `(height, width)`.
+        local_size: The same for the small views; by default 96 / 224 of an int `size`.
+        local_views: Number of small views.
+        area: Range of a large crop's share of the image area.
+        local_area: The same for the small views.
+        blur: Probability of the Gaussian blur.
+        seed: Integer seed of the policy's own generator; see `kc.layers.Views`.
+
+    Returns:
+        A `kc.layers.Views` layer with `2 + local_views` views.
+
+    Raises:
+        ValueError: If a probability or a range is impossible.
+
+    Example:
+    >>> views = kc.augmentations.swav(28, local_views=2)(np.full((4, 28, 28, 3), 9))
+    >>> [view.shape[1] for view in views]
+    [28, 28, 12, 12]
+
+    Reference:
+        Caron et al., 2020 (https://arxiv.org/abs/2006.09882);
+        https://github.com/facebookresearch/swav.
+    """
+    color = [RandomColorJitter(0.8, 0.8, 0.8, 0.2), RandomGrayscale(0.2), *_blur(blur)]
+    local_size = local_size or round(size * 96 / 224)
+    large = [RandomResizedCrop(size, area), *color]
+    small = [RandomResizedCrop(local_size, local_area), *color]
+    return Views([large] * 2 + [small] * local_views, seed=seed, name="swav")
+
+
 def evaluation(size, crop_fraction=1.0) -> ResizeAndCenterCrop:
     """Return the layer that prepares images for evaluation: images -> images.
 

@@ -36,6 +36,7 @@ def test_two_recipes_per_method():
         "LeJEPA",
         "VISReg",
         "MMCL",
+        "SwAV",
     )
     assert {methods.count(m) for m in expected} == {2}
     assert methods.count("MoCo") == 6  # of three versions, one with two networks

@@ -11,7 +11,9 @@ from keras_contrastive.losses.nce_loss import NCELoss
 from keras_contrastive.losses.negative_cosine_loss import NegativeCosineLoss
 from keras_contrastive.losses.nt_xent_loss import NTXentLoss
 from keras_contrastive.losses.sce_loss import SCELoss
+from keras_contrastive.losses.sinkhorn import sinkhorn
 from keras_contrastive.losses.supcon_loss import SupConLoss
+from keras_contrastive.losses.swav_loss import SwAVLoss
 from keras_contrastive.losses.vicreg_loss import VICRegLoss
 from keras_contrastive.losses.visreg_loss import VISRegLoss
 
@@ -31,6 +33,8 @@ __all__ = [
     "NegativeCosineLoss",
     "SCELoss",
     "SupConLoss",
+    "SwAVLoss",
     "VISRegLoss",
     "sigreg",
+    "sinkhorn",
 ]

@@ -11,7 +11,7 @@ from keras_contrastive.losses.contrastive_loss import (
     check_shape,
     check_temperature,
 )
-from keras_contrastive.sinkhorn import sinkhorn
+from keras_contrastive.losses.sinkhorn import sinkhorn
 
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")

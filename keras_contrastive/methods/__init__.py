@@ -13,6 +13,7 @@ from keras_contrastive.methods.sce import SCE
 from keras_contrastive.methods.simclr import SimCLR
 from keras_contrastive.methods.simsiam import SimSiam
 from keras_contrastive.methods.supcon import SupCon
+from keras_contrastive.methods.swav import SwAV
 from keras_contrastive.methods.vicreg import VICReg
 from keras_contrastive.methods.visreg import VISReg
 
@@ -34,5 +35,6 @@ __all__ = [
     "SimCLR",
     "SimSiam",
     "SupCon",
+    "SwAV",
     "VISReg",
 ]

@@ -174,6 +174,13 @@ class ContrastiveModel(ViewTrainer):
         """
         return gradients
 
+    def held(self, gradients: list, variable, frozen) -> list:
+        """Return the gradients, that of `variable` 0 where `frozen`, a boolean."""
+        return [
+            ops.where(frozen, ops.zeros_like(g), g) if v is variable else g
+            for g, v in zip(gradients, self.trainable_variables, strict=True)
+        ]
+
     def after_step(self, outputs: dict, batch: Batch, applied) -> None:
         """Update state that follows the loss, such as a queue. Training only.
 

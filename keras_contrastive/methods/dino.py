@@ -131,11 +131,7 @@ class DINO(ContrastiveModel):
         last = getattr(self.projector, "last_kernel", None)
         if last is None or not self.freeze_epochs:
             return gradients
-        frozen = batch.epoch < self.freeze_epochs
-        return [
-            ops.where(frozen, ops.zeros_like(g), g) if v is last else g
-            for g, v in zip(gradients, self.trainable_variables, strict=True)
-        ]
+        return self.held(gradients, last, batch.epoch < self.freeze_epochs)
 
     def temperature_of(self, epoch):
         """Return t_m of an epoch, counted from 0, a float32 scalar tensor."""

@@ -39,6 +39,7 @@ from keras_contrastive.recipes.sce import SCE_IMAGENET, SCE_SMALL
 from keras_contrastive.recipes.simclr import SIMCLR_IMAGENET, SIMCLR_SMALL
 from keras_contrastive.recipes.simsiam import SIMSIAM_IMAGENET, SIMSIAM_SMALL
 from keras_contrastive.recipes.supcon import SUPCON_IMAGENET, SUPCON_SMALL
+from keras_contrastive.recipes.swav import SWAV_IMAGENET, SWAV_SMALL
 from keras_contrastive.recipes.vicreg import VICREG_IMAGENET, VICREG_SMALL
 from keras_contrastive.recipes.visreg import VISREG_IMAGENET, VISREG_SMALL
 
@@ -76,6 +77,8 @@ __all__ = [
     "SIMSIAM_SMALL",
     "SUPCON_IMAGENET",
     "SUPCON_SMALL",
+    "SWAV_IMAGENET",
+    "SWAV_SMALL",
     "VISREG_IMAGENET",
     "VISREG_SMALL",
     "Recipe",

@@ -24,6 +24,7 @@ METHODS = (
     "simclr",
     "simsiam",
     "supcon",
+    "swav",
     "vicreg",
     "visreg",
 )

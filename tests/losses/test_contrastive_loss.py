@@ -23,6 +23,7 @@ from keras_contrastive.losses import (
     NTXentLoss,
     SCELoss,
     SupConLoss,
+    SwAVLoss,
     VICRegLoss,
     VISRegLoss,
 )
@@ -65,6 +66,11 @@ def balanced_crops(n):
     return (teacher, None, temperature), student
 
 
+def coded(n):
+    codes = np.exp(embeddings(n, 6, seed=1))
+    return codes / codes.sum(axis=1, keepdims=True), embeddings(n, 6)
+
+
 def scores(n):
     return np.float32(20.0), embeddings(n, 6)
 
@@ -88,6 +94,7 @@ LOSSES = {
     "barlow_twins": (BarlowTwinsLoss, {}, pair),
     "dino": (DINOLoss, {"student_temperature": 0.2}, crops),
     "dino_sinkhorn": (DINOLoss, {}, balanced_crops),
+    "swav": (SwAVLoss, {"temperature": 0.2}, coded),
     "vicreg": (VICRegLoss, {"covariance": 0.5}, pair),
     "align_uniform": (AlignUniformLoss, {"alpha": 1, "uniform_weight": 0.5}, pair),
     "negative_cosine": (NegativeCosineLoss, {}, pair),
@@ -108,7 +115,7 @@ SHARED = {
     "visreg": (0,),
 }
 NOT_NORMALISED = (
-    *("nce", "barlow_twins", "vicreg", "dino", "dino_sinkhorn"),
+    *("nce", "barlow_twins", "vicreg", "dino", "dino_sinkhorn", "swav"),
     *("lejepa", "visreg"),
 )
 WHOLE_BATCH = ("barlow_twins", "vicreg", "align_uniform", "lejepa", "visreg")
@@ -306,6 +313,7 @@ def test_targets_reach_call_untouched():
         (SCELoss, "target_temperature"),
         (InfoNCELoss, "temperature"),
         (DINOLoss, "student_temperature"),
+        (SwAVLoss, "temperature"),
     ],
 )
 def test_temperatures_are_numbers_that_float32_can_divide_by(cls, name, value):

@@ -27,6 +27,11 @@ METHODS = {
     "moco_v3": lambda encoder, **kw: kc.MoCo(
         encoder, head(), version=3, predictor=head(32), **kw
     ),
+    # At the paper's temperatures, 0.1 and 0.05, codes of 8 images jump between steps.
+    "swav": lambda encoder, **kw: kc.SwAV(
+        *(encoder, head(32), 6, 0.5, 0.25),
+        **{"queue_size": 24, "queue_start_epoch": 1, "freeze_epochs": 0, **kw},
+    ),
     "dino": lambda encoder, **kw: kc.DINO(
         encoder, dino_head(), center_momentum=0.99, freeze_epochs=0, **kw
     ),
@@ -203,6 +208,6 @@ PAIRS = methods(lambda model: model.needs.min_views == 2)
 
 
 def states(model):
-    """Layers whose weights follow the steps without a gradient: queue, bank."""
-    kinds = (kc.layers.FeatureQueue, kc.layers.MemoryBank)
+    """Layers of a method's own whose weights are drawn: queue, bank, prototypes."""
+    kinds = (kc.layers.FeatureQueue, kc.layers.MemoryBank, kc.layers.Prototypes)
     return [layer for layer in model.layers if isinstance(layer, kinds)]

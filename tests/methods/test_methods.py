@@ -251,8 +251,7 @@ def test_probe_gradient_never_reaches_the_encoder(name):
 def test_optimizer_sees_the_online_network_only(name):
     model = build(name, num_classes=4)
     parts = [model.encoder, model.projector]
-    if model.predictor is not None:
-        parts.append(model.predictor)
+    parts += filter(None, (model.predictor, getattr(model, "prototypes", None)))
     expected = {v.path for part in parts for v in part.trainable_variables}
     assert {v.path for v in model.trainable_variables} == expected
     trained = {id(v) for v in model.trainable_variables}

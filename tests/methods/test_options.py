@@ -22,7 +22,7 @@ def loss_of(model):
 @PAIRS
 def test_views_as_one_batch_or_one_after_the_other(name):
     default = build(name)
-    together = ("simclr", "supcon", "dino", "align_uniform", "lejepa", "visreg")
+    together = ("simclr", "supcon", "dino", "align_uniform", "lejepa", "visreg", "swav")
     assert default.concatenate_views == (name in together)
     found = {}
     for together in (True, False):
