@@ -5,6 +5,7 @@ TensorFlow Serving alike. A small file can ask for hours or for all memory; here
 refused by what its bytes say, before a decoder sees it.
 """
 
+import functools
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -65,6 +66,13 @@ def read_header(data, max_pixels: int = MAX_PIXELS) -> Header:
         tf.errors.InvalidArgumentError: No such file, a damaged header, or one that is
             refused. In a graph it comes when the graph runs.
     """
+    return _read_header(tf.convert_to_tensor(data, tf.string), max_pixels)
+
+
+# A function of its own, which is traced once for all graphs that it is called in:
+# tracing it takes longer than all the rest of a loader.
+@functools.partial(tf.function, autograph=False)
+def _read_header(data, max_pixels):
     contents, size, scans, tiff = tf.cond(
         tf.strings.substr(data, 0, 3) == b"\xff\xd8\xff",
         lambda: _jpeg(data),
