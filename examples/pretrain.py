@@ -116,10 +116,9 @@ def main(argv):
     run = start_or_go_on(output)  # the flags are good now
     history = History(output / "history.csv")
     checkpoint = kc.callbacks.Checkpoint(output / "checkpoint.weights.h5")
+    callbacks = [history, checkpoint, *between_epochs(shape)]
     try:
-        model.fit(
-            views, epochs=_EPOCHS.value, verbose=2, callbacks=[history, checkpoint]
-        )
+        model.fit(views, epochs=_EPOCHS.value, verbose=2, callbacks=callbacks)
     except FloatingPointError as error:
         anew = "give another --output to start anew."
         if _RATE.value:
@@ -317,6 +316,21 @@ def new_views(policy, **options):
     if folder():
         return kc.data.views_from_directory(folder(), **options)
     return kc.data.views_from_tfds(_DATASET.value, _SPLIT.value, **options)
+
+
+def between_epochs(shape):
+    """Return what PCL needs: clusters of all images, after a tenth of the run."""
+    if method() is not kc.PCL:
+        return []
+    size = {"image_size": _CROP.value or shape[0]}
+    if _DATASET.value == "sample":
+        images = kc.data.images_from_arrays(kc.data.load_sample()[0][0], **size)
+    elif folder():
+        images = kc.data.images_from_directory(folder(), labels=False, **size)
+    else:
+        images = kc.data.images_from_tfds(_DATASET.value, _SPLIT.value, **size)
+    first = -(-_EPOCHS.value // 10)
+    return [kc.callbacks.ClusterFeatures(images, first_epoch=first, restarts=1)]
 
 
 def new_model(shape):

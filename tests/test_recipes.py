@@ -40,6 +40,7 @@ def test_two_recipes_per_method():
     )
     assert {methods.count(m) for m in expected} == {2}
     assert methods.count("MoCo") == 6  # of three versions, one with two networks
+    assert methods.count("PCL") == 3  # of two versions
 
 
 @each
@@ -82,7 +83,10 @@ def pooled(dim=8):
     return keras.Model(inputs, keras.layers.Dense(dim)(x))
 
 
-REQUIRED = {"InstanceDiscrimination": {"num_examples": 20}}
+REQUIRED = {
+    "InstanceDiscrimination": {"num_examples": 20},
+    "PCL": {"num_examples": 100_000},
+}
 
 
 @each

@@ -10,6 +10,7 @@ from keras_contrastive.losses.mmcl_loss import MMCLLoss
 from keras_contrastive.losses.nce_loss import NCELoss
 from keras_contrastive.losses.negative_cosine_loss import NegativeCosineLoss
 from keras_contrastive.losses.nt_xent_loss import NTXentLoss
+from keras_contrastive.losses.proto_nce_loss import ProtoNCELoss
 from keras_contrastive.losses.sce_loss import SCELoss
 from keras_contrastive.losses.sinkhorn import sinkhorn
 from keras_contrastive.losses.supcon_loss import SupConLoss
@@ -31,6 +32,7 @@ __all__ = [
     "NCELoss",
     "NTXentLoss",
     "NegativeCosineLoss",
+    "ProtoNCELoss",
     "SCELoss",
     "SupConLoss",
     "SwAVLoss",

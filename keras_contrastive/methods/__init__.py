@@ -9,6 +9,7 @@ from keras_contrastive.methods.lejepa import LeJEPA
 from keras_contrastive.methods.mmcl import MMCL
 from keras_contrastive.methods.moco import MoCo
 from keras_contrastive.methods.nnclr import NNCLR
+from keras_contrastive.methods.pcl import PCL
 from keras_contrastive.methods.sce import SCE
 from keras_contrastive.methods.simclr import SimCLR
 from keras_contrastive.methods.simsiam import SimSiam
@@ -24,6 +25,7 @@ __all__ = [
     "DINO",
     "MMCL",
     "NNCLR",
+    "PCL",
     "SCE",
     "BarlowTwins",
     "Batch",

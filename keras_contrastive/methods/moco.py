@@ -11,12 +11,6 @@ from keras_contrastive.losses.info_nce_loss import InfoNCELoss
 from keras_contrastive.methods.batch import Needs
 from keras_contrastive.methods.contrastive_model import ContrastiveModel
 
-_RECIPES = {
-    1: recipes.MOCO_V1_IMAGENET,
-    2: recipes.MOCO_V2_IMAGENET,
-    3: recipes.MOCO_V3_IMAGENET,
-}
-
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")
 class MoCo(ContrastiveModel):
@@ -62,6 +56,11 @@ class MoCo(ContrastiveModel):
     step are the same.
     """
 
+    versions = {
+        1: recipes.MOCO_V1_IMAGENET,
+        2: recipes.MOCO_V2_IMAGENET,
+        3: recipes.MOCO_V3_IMAGENET,
+    }
     needs = Needs(predictor=True)
 
     def __init__(
@@ -75,11 +74,14 @@ class MoCo(ContrastiveModel):
         predictor: keras.layers.Layer | None = None,
         **kwargs,
     ):
-        if version not in _RECIPES:
-            message = "`version` must be 1, 2 or 3. Received: version={!r}"
-            raise ValueError(message.format(version))
+        if version not in self.versions:
+            *first, last = map(str, self.versions)
+            raise ValueError(
+                f"`version` must be {', '.join(first)} or {last}. "
+                f"Received: version={version!r}"
+            )
         self.version = version
-        self.recipe = _RECIPES[version]  # whose heads the base class builds
+        self.recipe = self.versions[version]  # whose heads the base class builds
         super().__init__(encoder, projector, predictor, target=True, **kwargs)
         paper = self.recipe.method_arguments
         self.temperature = paper["temperature"] if temperature is None else temperature

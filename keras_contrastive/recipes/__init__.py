@@ -34,6 +34,11 @@ from keras_contrastive.recipes.moco import (
     MOCO_V3_VIT_IMAGENET,
 )
 from keras_contrastive.recipes.nnclr import NNCLR_IMAGENET, NNCLR_SMALL
+from keras_contrastive.recipes.pcl import (
+    PCL_SMALL,
+    PCL_V1_IMAGENET,
+    PCL_V2_IMAGENET,
+)
 from keras_contrastive.recipes.recipe import Recipe
 from keras_contrastive.recipes.sce import SCE_IMAGENET, SCE_SMALL
 from keras_contrastive.recipes.simclr import SIMCLR_IMAGENET, SIMCLR_SMALL
@@ -69,6 +74,9 @@ __all__ = [
     "MOCO_V3_VIT_IMAGENET",
     "NNCLR_IMAGENET",
     "NNCLR_SMALL",
+    "PCL_SMALL",
+    "PCL_V1_IMAGENET",
+    "PCL_V2_IMAGENET",
     "SCE_IMAGENET",
     "SCE_SMALL",
     "SIMCLR_IMAGENET",

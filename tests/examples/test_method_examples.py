@@ -20,6 +20,7 @@ METHODS = (
     "mmcl",
     "moco",
     "nnclr",
+    "pcl",
     "sce",
     "simclr",
     "simsiam",

@@ -21,6 +21,7 @@ from keras_contrastive.losses import (
     NCELoss,
     NegativeCosineLoss,
     NTXentLoss,
+    ProtoNCELoss,
     SCELoss,
     SupConLoss,
     SwAVLoss,
@@ -66,6 +67,17 @@ def balanced_crops(n):
     return (teacher, None, temperature), student
 
 
+def clustered(n):
+    prototypes = embeddings(9, 6, seed=1)
+    prototypes /= np.linalg.norm(prototypes, axis=1, keepdims=True)
+    concentrations = np.linspace(0.2, 0.5, 9, dtype="float32")
+    negatives = np.array([5, 7, -1], "int32")  # the last is left out
+    return (
+        (np.arange(n, dtype="int32") % 4, prototypes, concentrations, negatives),
+        embeddings(n, 6),
+    )
+
+
 def coded(n):
     codes = np.exp(embeddings(n, 6, seed=1))
     return codes / codes.sum(axis=1, keepdims=True), embeddings(n, 6)
@@ -94,6 +106,7 @@ LOSSES = {
     "barlow_twins": (BarlowTwinsLoss, {}, pair),
     "dino": (DINOLoss, {"student_temperature": 0.2}, crops),
     "dino_sinkhorn": (DINOLoss, {}, balanced_crops),
+    "proto_nce": (ProtoNCELoss, {}, clustered),
     "swav": (SwAVLoss, {"temperature": 0.2}, coded),
     "vicreg": (VICRegLoss, {"covariance": 0.5}, pair),
     "align_uniform": (AlignUniformLoss, {"alpha": 1, "uniform_weight": 0.5}, pair),
@@ -111,11 +124,13 @@ SHARED = {
     "nce": (0,),
     "dino": (1, 2),
     "dino_sinkhorn": (2,),
+    "proto_nce": (1, 2, 3),
     "lejepa": (0,),
     "visreg": (0,),
 }
 NOT_NORMALISED = (
     *("nce", "barlow_twins", "vicreg", "dino", "dino_sinkhorn", "swav"),
+    "proto_nce",
     *("lejepa", "visreg"),
 )
 WHOLE_BATCH = ("barlow_twins", "vicreg", "align_uniform", "lejepa", "visreg")

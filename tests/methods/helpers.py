@@ -39,6 +39,13 @@ METHODS = {
     "vicreg": lambda encoder, **kw: kc.VICReg(encoder, head(), 1.0, 1.0, 0.04, **kw),
     "align_uniform": lambda encoder, **kw: kc.AlignUniform(encoder, head(), **kw),
     "mmcl": lambda encoder, **kw: kc.MMCL(encoder, head(), 0.5, **kw),
+    "pcl": lambda encoder, **kw: clustered(
+        kc.PCL(
+            *(encoder, head(32)),
+            **{"num_examples": 32, "num_clusters": (5, 9), "num_negatives": 3},
+            **{"temperature": 0.5, "queue_size": 24, **kw},
+        )
+    ),
     "barlow_twins": lambda encoder, **kw: kc.BarlowTwins(encoder, head(), **kw),
     "instance_discrimination": lambda encoder, **kw: kc.InstanceDiscrimination(
         encoder, head(), num_examples=32, num_negatives=8, **kw
@@ -55,6 +62,16 @@ def head(hidden_units=8):
     """A head of few units: of one without a bias some outputs are near 0, and then a
     loss of unit vectors magnifies rounding; a predictor is better wider."""
     return kc.layers.ProjectionHead(4, hidden_units=hidden_units)
+
+
+def clustered(model):
+    """Give a new model the clusters that a callback makes between epochs."""
+    for clustering in model.clusterings:
+        k = clustering.num_clusters
+        rng = np.random.default_rng(k)
+        centres = rng.normal(size=(k, clustering.dim))
+        clustering.fill(centres, np.arange(32) % k, rng.uniform(1, 2, 32))
+    return model
 
 
 def dino_head():

@@ -206,9 +206,10 @@ def test_replicas_equal_one(name, replicas, strategy_of, tmp_path):
         np.testing.assert_allclose(
             history[metric], history_many[metric], 1e-3, away, err_msg=metric
         )
-    for w, begin, a, b in zip(
+    for w, *arrays in zip(
         one.weights, start, weights_of(one), weights_of(many), strict=True
     ):
+        begin, a, b = (x.astype("float64") for x in arrays)
         movement = np.max(np.abs(a - begin))
         assert np.max(np.abs(a - b)) <= 1e-3 * movement + 1e-6, w.path
     if replicas == 2:
