@@ -1,8 +1,11 @@
 from keras_contrastive.losses.align_uniform_loss import AlignUniformLoss
+from keras_contrastive.losses.amdim_loss import AMDIMLoss
 from keras_contrastive.losses.barlow_twins_loss import BarlowTwinsLoss
 from keras_contrastive.losses.byol_loss import BYOLLoss
 from keras_contrastive.losses.contrastive_loss import ContrastiveLoss
+from keras_contrastive.losses.cpc_loss import CPCLoss
 from keras_contrastive.losses.dcl_loss import DCLLoss
+from keras_contrastive.losses.dim_loss import DIMLoss
 from keras_contrastive.losses.dino_loss import DINOLoss
 from keras_contrastive.losses.info_nce_loss import InfoNCELoss
 from keras_contrastive.losses.lejepa_loss import LeJEPALoss, sigreg
@@ -19,7 +22,10 @@ from keras_contrastive.losses.vicreg_loss import VICRegLoss
 from keras_contrastive.losses.visreg_loss import VISRegLoss
 
 __all__ = [
+    "AMDIMLoss",
     "AlignUniformLoss",
+    "CPCLoss",
+    "DIMLoss",
     "VICRegLoss",
     "BYOLLoss",
     "BarlowTwinsLoss",

@@ -10,10 +10,13 @@ from loss_checks import assert_close, on_replicas, value_and_gradients
 
 from keras_contrastive.losses import (
     AlignUniformLoss,
+    AMDIMLoss,
     BarlowTwinsLoss,
     BYOLLoss,
     ContrastiveLoss,
+    CPCLoss,
     DCLLoss,
+    DIMLoss,
     DINOLoss,
     InfoNCELoss,
     LeJEPALoss,
@@ -78,6 +81,18 @@ def clustered(n):
     )
 
 
+def grid(n):
+    return embeddings(n, 3, 2, 6), embeddings(n, 2, 2, 6, seed=1)
+
+
+def summaries_and_places(n):
+    return embeddings(n, 6), embeddings(n, 4, 6, seed=1)
+
+
+def places_and_summaries(n):
+    return summaries_and_places(n)[::-1]
+
+
 def coded(n):
     codes = np.exp(embeddings(n, 6, seed=1))
     return codes / codes.sum(axis=1, keepdims=True), embeddings(n, 6)
@@ -107,6 +122,11 @@ LOSSES = {
     "dino": (DINOLoss, {"student_temperature": 0.2}, crops),
     "dino_sinkhorn": (DINOLoss, {}, balanced_crops),
     "proto_nce": (ProtoNCELoss, {}, clustered),
+    "cpc_all": (CPCLoss, {}, grid),
+    "cpc_step": (CPCLoss, {"candidates": "step"}, grid),
+    "dim_jsd": (DIMLoss, {}, summaries_and_places),
+    "dim_infonce": (DIMLoss, {"estimator": "infonce"}, summaries_and_places),
+    "amdim": (AMDIMLoss, {"clip": 3.0}, places_and_summaries),
     "swav": (SwAVLoss, {"temperature": 0.2}, coded),
     "vicreg": (VICRegLoss, {"covariance": 0.5}, pair),
     "align_uniform": (AlignUniformLoss, {"alpha": 1, "uniform_weight": 0.5}, pair),
@@ -130,13 +150,21 @@ SHARED = {
 }
 NOT_NORMALISED = (
     *("nce", "barlow_twins", "vicreg", "dino", "dino_sinkhorn", "swav"),
-    "proto_nce",
+    *("proto_nce", "cpc_all", "cpc_step", "dim_jsd", "dim_infonce", "amdim"),
     *("lejepa", "visreg"),
 )
 WHOLE_BATCH = ("barlow_twins", "vicreg", "align_uniform", "lejepa", "visreg")
-SIGNED = ("dcl", "negative_cosine", "align_uniform", "mmcl", "mmcl_steps")
+SIGNED = ("dcl", "negative_cosine", "align_uniform", "mmcl", "mmcl_steps", "dim_jsd")
 # Several images in a batch, at least.
-SEVERAL = ("vicreg", "align_uniform", "mmcl", "mmcl_steps")
+SEVERAL = (
+    "vicreg",
+    "align_uniform",
+    "mmcl",
+    "mmcl_steps",
+    "dim_jsd",
+    "dim_infonce",
+    "amdim",
+)
 every_loss = pytest.mark.parametrize("name", LOSSES)
 
 
