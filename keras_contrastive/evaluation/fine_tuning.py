@@ -137,10 +137,13 @@ class FineTuning:
                 _schedule(learning_rate, steps), weight_decay=self.weight_decay
             ),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            metrics=["accuracy"],
+            metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
             # XLA makes a ResNet step on a CPU slower.
             jit_compile=bool(tf.config.list_physical_devices("GPU")),
         )
+        # The metric's variables and these are made here, not in the first step: that
+        # would be traced twice.
+        model.optimizer.build(model.trainable_variables)
         model.fit(self._batches(images, labels, steps, seed), shuffle=False, verbose=0)
         return model
 
