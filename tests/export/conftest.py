@@ -25,8 +25,14 @@ def make_encoder(images):
         )
         batch = images[:64].astype("float32")
         channels = encoder.inputs[0].shape[-1]
-        for _ in range(30):
-            encoder(np.repeat(batch, channels, -1), training=True)
+        # With momentum 0 the statistics are those of one batch: one pass is enough.
+        norms = [x for x in encoder.layers if hasattr(x, "momentum")]
+        momentum = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.momentum = 0.0
+        encoder(np.repeat(batch, channels, -1), training=True)
+        for norm, value in zip(norms, momentum, strict=True):
+            norm.momentum = value
         return encoder
 
     return make
