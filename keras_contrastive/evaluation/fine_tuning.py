@@ -49,9 +49,8 @@ class FineTuning:
     Example:
     >>> encoder = keras_contrastive.encoders.resnet(10, 8, input_shape=(28, 28, 1))
     >>> (x, y), _ = keras_contrastive.data.load_sample()
-    >>> protocol = keras_contrastive.evaluation.FineTuning(
-    ...     learning_rates=(1e-3,), steps=2, epochs=0.01)
-    >>> classifier = protocol.fit(encoder, x[:100], y[:100])
+    >>> protocol = keras_contrastive.evaluation.FineTuning(steps=2, epochs=0.01)
+    >>> classifier = protocol.fit(encoder, x[:100], y[:100], learning_rate=1e-3)
     >>> classifier(x[:2]).shape
     TensorShape([2, 10])
 

@@ -59,7 +59,7 @@ class LocalNegatives(kc.MoCo):
 
 
 def plain_loop(strategy_of, tmp_path):
-    test_methods.test_target_equals_a_plain_loop("moco", 1, tmp_path)
+    test_methods.test_target_equals_a_plain_loop("moco", tmp_path)
 
 
 def save_and_load(strategy_of, tmp_path):

@@ -37,7 +37,7 @@ def train(name, folder, kill=False):
     views = kc.data.views_from_arrays(
         images,
         labels,
-        augmentation=kc.augmentations.simclr(8, blur=0.0),
+        augmentation=kc.layers.Views([[kc.layers.RandomResizedCrop(8)]] * 2),
         batch_size=8,
         seed=1,
     )
@@ -374,7 +374,7 @@ def test_data_that_raises_is_quoted_and_the_checkpoint_stands(tmp_path):
     (folder / "20.png").write_bytes(b"no image")
     data = kc.data.views_from_directory(
         folder,
-        augmentation=kc.augmentations.simclr(8),
+        augmentation=kc.layers.Views([[kc.layers.RandomResizedCrop(8)]] * 2),
         batch_size=8,
         on_error="raise",
         shuffle=False,
