@@ -9,9 +9,11 @@ import os
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# Two workers share the cores: OpenMP threads that spin while they wait for each other
-# make t-SNE ten times slower.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Two workers share two cores: threads of one that wait for each other, or spin, take
+# the other's time.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import keras
 import pytest

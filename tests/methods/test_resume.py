@@ -86,16 +86,16 @@ def test_resume_in_one_process(name, tmp_path):
 
     def other_model():
         model = build(name, seed=1, num_classes=4)
-        model.compile(sgd(), momentum_update=rule_of(model), jit_compile=False)
+        model.compile(sgd(), momentum_update=rule_of(model), run_eagerly=True)
         return model
 
     def fit(model, *callbacks):
         checkpoint = kc.callbacks.Checkpoint(tmp_path / PATH)
-        data, callbacks = dataset(model), [checkpoint, *callbacks]
+        data, callbacks = dataset(model, 16), [checkpoint, *callbacks]
         return model.fit(data, epochs=3, verbose=0, callbacks=callbacks).history
 
     whole = started(name)
-    losses = whole.fit(dataset(whole), epochs=3, verbose=0).history["loss"]
+    losses = whole.fit(dataset(whole, 16), epochs=3, verbose=0).history["loss"]
     weights = whole.get_weights()
     with pytest.raises(InterruptedError):
         fit(started(name), Interrupt())
