@@ -12,6 +12,9 @@ def test_code_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     code = re.search(r"```python\n(.*?)```", README, re.DOTALL).group(1)
     assert sum(bool(line.strip()) for line in code.splitlines()) <= 16
+    # As it stands, on fewer images.
+    small = [tuple(part[:2000] for part in split) for split in kc.data.load_sample()]
+    monkeypatch.setattr(kc.data, "load_sample", lambda: small)
     exec(compile(code, "README.md", "exec"), {})
     assert (tmp_path / "runs/readme/1/saved_model.pb").exists()
     accuracy = float(re.findall(r"^0\.\d+$", capsys.readouterr().out, re.MULTILINE)[-1])
