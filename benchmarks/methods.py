@@ -75,7 +75,10 @@ def main(argv):
     if _WRITE.value:
         page = pathlib.Path(_WRITE.value)
         before = page.read_text(encoding="utf-8")
-        text = with_table(before, table(results), BEGIN, END)
+        try:
+            text = with_table(before, table(results), BEGIN, END)
+        except ValueError as error:
+            sys.exit(f"{page}: {error}")
         write_bytes(page, text.encode())
 
 

@@ -116,7 +116,7 @@ def main(argv):
     run = start_or_go_on(output)  # the flags are good now
     history = History(output / "history.csv")
     checkpoint = kc.callbacks.Checkpoint(output / "checkpoint.weights.h5")
-    callbacks = [history, checkpoint, *between_epochs(shape)]
+    callbacks = [history, checkpoint, *between_epochs(model, shape)]
     try:
         model.fit(views, epochs=_EPOCHS.value, verbose=2, callbacks=callbacks)
     except FloatingPointError as error:
@@ -318,9 +318,9 @@ def new_views(policy, **options):
     return kc.data.views_from_tfds(_DATASET.value, _SPLIT.value, **options)
 
 
-def between_epochs(shape):
-    """Return what PCL needs: clusters of all images, after a tenth of the run."""
-    if method() is not kc.PCL:
+def between_epochs(model, shape):
+    """Return what fills clusterings, such as PCL's, after a tenth of the run."""
+    if not any(isinstance(layer, kc.layers.Clustering) for layer in model.layers):
         return []
     size = {"image_size": _CROP.value or shape[0]}
     if _DATASET.value == "sample":

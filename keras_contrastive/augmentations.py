@@ -308,11 +308,8 @@ def multi_crop(
             "`sizes`, `counts` and `areas` must have one entry for each group of "
             f"views. Received: sizes={sizes!r}, counts={counts!r}, areas={areas!r}"
         )
-    branches = []
-    for size, count, area in zip(sizes, counts, areas, strict=True):
-        branch = [RandomResizedCrop(size, area), *_color(strength), *_blur(blur)]
-        branches += [branch] * count
-    return Views(branches, seed=seed, name="multi_crop")
+    color = [*_color(strength), *_blur(blur)]
+    return _crops(sizes, counts, areas, color, seed=seed, name="multi_crop")
 
 
 def dino(
@@ -387,7 +384,7 @@ def lejepa(
 
     Args:
         size: Side of the global views in pixels, or `(height, width)`.
-        local_size: The same for the local views; by default 98 / 224 of an int `size`.
+        local_size: The same for the local views; by default 98 / 224 of `size`.
         global_views: Number of global views.
         local_views: Number of local views.
         area: Range of a global crop's share of the image area.
@@ -418,11 +415,9 @@ def lejepa(
         *_blur(blur),
         *_solarize(solarize),
     ]
-    branches = [[RandomResizedCrop(size, area), *color]] * global_views
-    if local_views:
-        local_size = local_size or round(size * 98 / 224)
-        branches += [[RandomResizedCrop(local_size, local_area), *color]] * local_views
-    return Views(branches, seed=seed, name="lejepa")
+    sizes = size, local_size or _share(size, 98 / 224)
+    counts, areas = (global_views, local_views), (area, local_area)
+    return _crops(sizes, counts, areas, color, seed=seed, name="lejepa")
 
 
 def swav(
@@ -442,7 +437,7 @@ def swav(
 
     Args:
         size: Side of the large views in pixels, or `(height, width)`.
-        local_size: The same for the small views; by default 96 / 224 of an int `size`.
+        local_size: The same for the small views; by default 96 / 224 of `size`.
         local_views: Number of small views.
         area: Range of a large crop's share of the image area.
         local_area: The same for the small views.
@@ -464,11 +459,9 @@ def swav(
         Caron et al., 2020 (https://arxiv.org/abs/2006.09882);
         https://github.com/facebookresearch/swav.
     """
-    color = [RandomColorJitter(0.8, 0.8, 0.8, 0.2), RandomGrayscale(0.2), *_blur(blur)]
-    local_size = local_size or round(size * 96 / 224)
-    large = [RandomResizedCrop(size, area), *color]
-    small = [RandomResizedCrop(local_size, local_area), *color]
-    return Views([large] * 2 + [small] * local_views, seed=seed, name="swav")
+    sizes = size, local_size or _share(size, 96 / 224)
+    counts, areas, color = (2, local_views), (area, local_area), _color(1.0)
+    return _crops(sizes, counts, areas, [*color, *_blur(blur)], seed=seed, name="swav")
 
 
 def evaluation(size, crop_fraction=1.0) -> ResizeAndCenterCrop:
@@ -493,6 +486,21 @@ def evaluation(size, crop_fraction=1.0) -> ResizeAndCenterCrop:
     TensorShape([4, 32, 32, 3])
     """
     return ResizeAndCenterCrop(size, crop_fraction, name="evaluation")
+
+
+def _crops(sizes, counts, areas, color, **kwargs):
+    """Groups of views that differ in their crops alone."""
+    branches = []
+    for size, count, area in zip(sizes, counts, areas, strict=True):
+        branches += [[RandomResizedCrop(size, area), *color]] * count
+    return Views(branches, **kwargs)
+
+
+def _share(size, share):
+    """A share of an image's side, or of both."""
+    if isinstance(size, int):
+        return round(size * share)
+    return tuple(round(side * share) for side in size)
 
 
 def _first_colors(size, area):

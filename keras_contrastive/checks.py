@@ -12,6 +12,14 @@ def check_count(name: str, value) -> int:
     return value
 
 
+def check_choice(name: str, value, choices: tuple[str, str]) -> str:
+    """Return `value` if it is one of two words; raise ValueError otherwise."""
+    if value not in choices:
+        words = " or ".join(f'"{choice}"' for choice in choices)
+        raise ValueError(f"`{name}` must be {words}. Received: {name}={value!r}")
+    return value
+
+
 def check_not_negative(name: str, value):
     """Return `value` if it is a number >= 0; raise ValueError otherwise."""
     if not (isinstance(value, Real) and value >= 0):

@@ -66,6 +66,15 @@ def local_offset(local_batch):
     return tf.reduce_sum(sizes[: context.replica_id_in_sync_group])
 
 
+def local_rows(local_batch):
+    """Return the rows of the global batch that are this replica's, int32 `(batch,)`.
+
+    Args:
+        local_batch: Number of examples on this replica, an int or a scalar tensor.
+    """
+    return tf.range(local_batch) + local_offset(local_batch)
+
+
 def all_reduce_mean(x):
     """Mean of `x` over the replicas; `x` itself on one replica."""
     if num_replicas() == 1:

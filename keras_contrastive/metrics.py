@@ -19,8 +19,7 @@ def contrastive_accuracy(anchors, positives):
     """
     anchors = l2_normalize(anchors)
     candidates = distribute.all_gather(l2_normalize(positives))  # (global, dim)
-    batch = ops.shape(anchors)[0]
-    own = ops.arange(batch) + distribute.local_offset(batch)
+    own = distribute.local_rows(ops.shape(anchors)[0])
     nearest = ops.argmax(ops.matmul(anchors, ops.transpose(candidates)), axis=1)
     hits = ops.equal(ops.cast(nearest, "int32"), ops.cast(own, "int32"))
     return ops.mean(ops.cast(hits, "float32"))

@@ -106,6 +106,15 @@ def test_supcon_has_no_blur_and_takes_rand_augment():
     assert str(copy) == str(policy)
 
 
+@pytest.mark.parametrize("policy", [augmentations.lejepa, augmentations.swav])
+def test_small_views_of_images_that_are_not_square(policy):
+    views = policy((56, 28), local_views=1)(np.full((1, 60, 60, 3), 9))
+    share = {"lejepa": 98, "swav": 96}[policy.__name__]
+    small = (round(56 * share / 224), round(28 * share / 224))
+    assert [view.shape[1:3] for view in views] == [(56, 28), (56, 28), small]
+    assert len(policy((56, 28), local_views=0).branches) == 2
+
+
 def test_multi_crop():
     areas = ((0.14, 1.0), (0.05, 0.14))
     policy = augmentations.multi_crop((20, 12), (2, 3), areas)

@@ -5,6 +5,8 @@ import math
 import keras
 from keras import ops
 
+from keras_contrastive.checks import check_choice
+
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")
 class MomentumUpdate(keras.callbacks.Callback):
@@ -47,12 +49,8 @@ class MomentumUpdate(keras.callbacks.Callback):
                     f"`{name}` is a momentum and must be in [0, 1]. "
                     f"Received: {name}={value}"
                 )
-        if schedule not in ("cosine", "constant"):
-            raise ValueError(
-                '`schedule` must be "cosine" or "constant". '
-                f"Received: schedule={schedule!r}"
-            )
-        self.start, self.end, self.schedule = float(start), float(end), schedule
+        self.start, self.end = float(start), float(end)
+        self.schedule = check_choice("schedule", schedule, ("cosine", "constant"))
 
     def set_model(self, model):
         """Become the rule by which `model` moves its target."""

@@ -4,8 +4,12 @@ import keras
 from keras import ops
 
 from keras_contrastive.checks import check_not_negative
-from keras_contrastive.losses.contrastive_loss import ContrastiveLoss, check_temperature
-from keras_contrastive.losses.dim_loss import of_others, scores
+from keras_contrastive.losses.contrastive_loss import (
+    MASKED,
+    ContrastiveLoss,
+    check_temperature,
+)
+from keras_contrastive.losses.dim_loss import scores
 
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")
@@ -69,7 +73,8 @@ class AMDIMLoss(ContrastiveLoss):
         width = ops.shape(predictions)[-1]
         own, s, others = scores(predictions, targets, scale=float(width) ** -0.5)
         penalty = self.regularization * ops.mean(ops.square(s), axis=(1, 2))
-        negatives = of_others(self._clipped(s), others)
+        negatives = ops.where(others, self._clipped(s), MASKED)
+        negatives = ops.logsumexp(negatives, axis=(1, 2))[:, None]
         nce = ops.softplus(negatives - self._clipped(own))
         return ops.mean(nce, axis=1) + penalty
 

@@ -177,14 +177,19 @@ def check_two_views(targets, predictions, names=("z_1", "z_2"), least: int = 1):
     ]
     shapes = {name: z.shape for name, z in zip(names, views, strict=True)}
     check_equal("shape", remedy, **shapes)
-    batch = views[0].shape[0]
+    check_batch(names[0], views[0], least)
+    return views
+
+
+def check_batch(name: str, x, least: int):
+    """Raise if the batch of `x` is smaller, and known to be the whole one."""
+    batch = x.shape[0]
     if batch is not None and batch < least and distribute.num_replicas() == 1:
         raise ValueError(
             f"The images of a batch are compared, so it must have at least {least}. "
-            f"Received: {names[0]}.shape={tuple(views[0].shape)}. Choose a larger "
-            "batch, and drop_remainder=True for the last one."
+            f"Received: {name}.shape={tuple(x.shape)}. Choose a larger batch, and "
+            "drop_remainder=True for the last one."
         )
-    return views
 
 
 def check_keys_and_queue(targets, queries):

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_contrastive import distribute
+from keras_contrastive.checks import check_choice
 from keras_contrastive.losses.contrastive_loss import (
     ContrastiveLoss,
     check_equal,
@@ -58,11 +59,7 @@ class CPCLoss(ContrastiveLoss):
         self, candidates="all", reduction="sum_over_batch_size", name="cpc_loss"
     ):
         super().__init__(reduction=reduction, name=name)
-        if candidates not in ("all", "step"):
-            raise ValueError(
-                f'`candidates` must be "all" or "step". Received: {candidates!r}'
-            )
-        self.candidates = candidates
+        self.candidates = check_choice("candidates", candidates, ("all", "step"))
 
     def call(self, targets, predictions):
         """Return the mean over the predictions of each image, `(batch,)`."""
@@ -73,8 +70,7 @@ class CPCLoss(ContrastiveLoss):
         patches = z.shape[1] * columns  # candidates of an image
         everyone = ops.reshape(distribute.all_gather(z), (-1, dim))
         logits = ops.matmul(ops.reshape(p, (-1, dim)), ops.transpose(everyone))
-        batch = ops.shape(p)[0]
-        image = distribute.local_offset(batch) + ops.arange(batch)
+        image = distribute.local_rows(ops.shape(p)[0])
         place = (offset - first) * columns + ops.arange(rows * columns)
         own = ops.reshape(image[:, None] * patches + place, (-1,))
         losses = ops.sparse_categorical_crossentropy(own, logits, from_logits=True)

@@ -6,9 +6,10 @@ import keras
 from keras import ops
 
 from keras_contrastive import distribute
+from keras_contrastive.checks import check_choice
 from keras_contrastive.losses.contrastive_loss import (
-    MASKED,
     ContrastiveLoss,
+    check_batch,
     check_equal,
     check_shape,
     to_float32,
@@ -62,11 +63,7 @@ class DIMLoss(ContrastiveLoss):
         self, estimator="jsd", reduction="sum_over_batch_size", name="dim_loss"
     ):
         super().__init__(reduction=reduction, name=name)
-        if estimator not in ("jsd", "infonce"):
-            raise ValueError(
-                f'`estimator` must be "jsd" or "infonce". Received: {estimator!r}'
-            )
-        self.estimator = estimator
+        self.estimator = check_choice("estimator", estimator, ("jsd", "infonce"))
 
     def call(self, targets, predictions):
         """Return the loss of each image, `(batch,)`."""
@@ -104,25 +101,13 @@ def scores(global_features, local_features, scale: float = 1.0):
     places = check_shape("local", to_float32(local_features), axes, remedy)
     sizes = (places.shape[0], places.shape[2])
     check_equal("batch and width", remedy, **{"global": m.shape, "local": sizes})
-    batch = m.shape[0]
-    if batch == 1 and distribute.num_replicas() == 1:
-        raise ValueError(
-            "Images are compared with each other, so a batch must have at least 2. "
-            f"Received: global.shape={tuple(m.shape)}. Choose a larger batch, and "
-            "drop_remainder=True for the last one."
-        )
+    check_batch("global", m, least=2)
     m = scale * m
     everyone = distribute.all_gather(places)  # (N, L, D)
     rows = ops.reshape(everyone, (-1, m.shape[-1]))
     n, count = ops.shape(everyone)[0], ops.shape(everyone)[1]
     u = ops.reshape(ops.matmul(m, ops.transpose(rows)), (-1, n, count))
     own = ops.einsum("nd,nld->nl", m, places)
-    image = distribute.local_offset(ops.shape(m)[0]) + ops.arange(ops.shape(m)[0])
+    image = distribute.local_rows(ops.shape(m)[0])
     others = image[:, None] != ops.arange(n)[None, :]
     return own, u, others[:, :, None]
-
-
-def of_others(u, others):
-    """Return the log-sum-exp over the places of other images, `(batch, 1)`."""
-    masked = ops.where(others, u, MASKED)
-    return ops.logsumexp(masked, axis=(1, 2))[:, None]

@@ -70,8 +70,7 @@ class InfoNCELoss(ContrastiveLoss):
         if queue is None:
             everyone = distribute.all_gather(keys)  # (N, dim)
             logits = ops.matmul(scaled, ops.transpose(everyone))
-            local_batch = ops.shape(keys)[0]
-            own = ops.arange(local_batch) + distribute.local_offset(local_batch)
+            own = distribute.local_rows(ops.shape(keys)[0])
         else:
             positive = ops.sum(scaled * keys, axis=1, keepdims=True)
             negatives = ops.matmul(scaled, ops.transpose(unit_vectors(queue)))

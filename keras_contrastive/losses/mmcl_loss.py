@@ -96,8 +96,7 @@ class MMCLLoss(ContrastiveLoss):
         x, z = check_two_views(targets, predictions, names=("x", "z"), least=2)
         x, z = to_float32(x), to_float32(z)
         everyone = distribute.all_gather(x)  # (N, D)
-        batch = ops.shape(x)[0]
-        rows = distribute.local_offset(batch) + ops.arange(batch)
+        rows = distribute.local_rows(ops.shape(x)[0])
         a = self.weights(ops.stop_gradient(everyone), rows)  # (n, N)
         x, z, everyone = (l2_normalize(vectors) for vectors in (x, z, everyone))
         positive = self._kernel(2 - 2 * ops.sum(x * z, axis=1, keepdims=True))

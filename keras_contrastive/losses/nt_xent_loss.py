@@ -105,8 +105,7 @@ def compare_views(targets, predictions, temperature: float):
     logits = ops.matmul(anchors, ops.transpose(candidates))  # (2n, 2N)
 
     # Columns of the anchor's own image, itself and its positive, are no negatives.
-    local_batch = ops.shape(z_1)[0]
-    image = ops.arange(local_batch) + distribute.local_offset(local_batch)
+    image = distribute.local_rows(ops.shape(z_1)[0])
     candidate_image = ops.tile(ops.arange(ops.shape(everyone)[0]), [2])
     own = ops.tile(image, [2])[:, None] == candidate_image[None, :]
     negatives = ops.logsumexp(ops.where(own, MASKED, logits), axis=1)  # (2n,)

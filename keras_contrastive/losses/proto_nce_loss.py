@@ -71,8 +71,7 @@ class ProtoNCELoss(ContrastiveLoss):
         phi = ops.stop_gradient(ops.take(concentration, candidates))
         logits = ops.matmul(unit_vectors(q), ops.transpose(c)) / phi  # (n, N + r)
         logits = ops.where(left_out, MASKED, logits)
-        batch = ops.shape(q)[0]
-        own = distribute.local_offset(batch) + ops.arange(batch)
+        own = distribute.local_rows(ops.shape(q)[0])
         return ops.sparse_categorical_crossentropy(own, logits, from_logits=True)
 
 

@@ -115,7 +115,7 @@ class SCELoss(ContrastiveLoss):
         """Logits and target weights, both `(n, N)`: columns are all replicas' keys."""
         everyone = distribute.all_gather(keys)
         local_batch, batch = ops.shape(keys)[0], ops.shape(everyone)[0]
-        example = ops.arange(local_batch) + distribute.local_offset(local_batch)
+        example = distribute.local_rows(local_batch)
         own = example[:, None] == ops.arange(batch)[None, :]
 
         similarity = ops.matmul(keys / self.target_temperature, ops.transpose(everyone))

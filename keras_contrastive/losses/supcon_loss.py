@@ -94,7 +94,7 @@ class SupConLoss(ContrastiveLoss):
         everyone = distribute.all_gather(z)  # (N, V, D) on all replicas
         local_batch, views, dim = ops.shape(z)
         batch = ops.shape(everyone)[0]
-        example = ops.arange(local_batch) + distribute.local_offset(local_batch)
+        example = distribute.local_rows(local_batch)
         if labels is None:  # every example is its own class
             labels, all_labels = example, ops.arange(batch)
         else:

@@ -51,6 +51,17 @@ class Needs:
     max_batch: int | None = None
     min_epochs: int = 0
 
+    def of_crops(self, local_views: int | None, **changes) -> "Needs":
+        """Return these needs for two large views and that many small ones.
+
+        Args:
+            local_views: Number of small views; None for any.
+            **changes: Other needs.
+        """
+        if local_views is not None:
+            changes["min_views"] = changes["max_views"] = 2 + local_views
+        return dataclasses.replace(self, **changes)
+
 
 def split_targets(targets):
     """Return labels and ids of what a dataset yields beside the views.

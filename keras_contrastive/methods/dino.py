@@ -1,7 +1,5 @@
 """DINO: self-distillation with no labels (Caron et al., 2021)."""
 
-import dataclasses
-
 import keras
 from keras import ops
 
@@ -88,10 +86,8 @@ class DINO(ContrastiveModel):
         self.paper_loss = DINOLoss(temperature)
         self.center = RunningMean(self.embedding_dim, center_momentum, name="center")
         self.sinkhorn, self.local_views = sinkhorn, local_views
-        needs = {"min_epochs": max(warmup_epochs, int(freeze_epochs > 0))}
-        if local_views is not None:
-            needs["min_views"] = needs["max_views"] = 2 + local_views
-        self.needs = dataclasses.replace(self.needs, **needs)
+        epochs = max(warmup_epochs, int(freeze_epochs > 0))
+        self.needs = self.needs.of_crops(local_views, min_epochs=epochs)
         self.track("target_entropy")
 
     def default_loss(self):

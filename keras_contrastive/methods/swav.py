@@ -1,7 +1,5 @@
 """SwAV: swapped assignments between views (Caron et al., 2020)."""
 
-import dataclasses
-
 import keras
 from keras import ops
 
@@ -95,10 +93,8 @@ class SwAV(ContrastiveModel):
             for view in ((1, 2) if queue_size else ())
         ]
         self.freeze_epochs, self.local_views = freeze_epochs, local_views
-        needs = {"min_epochs": int(freeze_epochs > 0 or queue_size > 0)}
-        if local_views is not None:
-            needs["min_views"] = needs["max_views"] = 2 + local_views
-        self.needs = dataclasses.replace(self.needs, **needs)
+        epochs = int(freeze_epochs > 0 or queue_size > 0)
+        self.needs = self.needs.of_crops(local_views, min_epochs=epochs)
 
     def default_loss(self):
         """Return equation 2 at the model's temperature."""

@@ -84,5 +84,5 @@ def test_table_and_chart(benchmark):
     assert rows[2] == "| untrained | 25.0 | 30.0 |  |  |"
     assert pathlib.Path("results.png").read_bytes().startswith(b"\x89PNG")
     page.write_text("no markers")
-    with pytest.raises(ValueError, match="must have the lines"):
+    with pytest.raises(SystemExit, match="must have the lines"):
         run("--report", "--write=README.md")

@@ -105,7 +105,8 @@ def test_dim_and_amdim_by_naive_loops():
 
 def test_bad_arguments():
     z = np.ones((2, 3, 2, 4))
-    with pytest.raises(ValueError, match='must be "all" or "step". Received: .some'):
+    words = 'must be "all" or "step". Received: candidates=.some'
+    with pytest.raises(ValueError, match=words):
         CPCLoss("some")
     with pytest.raises(ValueError, match="smaller offset, or more patches"):
         CPCLoss()(z, z)
@@ -115,7 +116,8 @@ def test_bad_arguments():
         ValueError, match=r"`predictions` must have shape \(batch, rows"
     ):
         CPCLoss()(z, z[0])
-    with pytest.raises(ValueError, match='must be "jsd" or "infonce". Received: .dv'):
+    words = 'must be "jsd" or "infonce". Received: estimator=.dv'
+    with pytest.raises(ValueError, match=words):
         DIMLoss("dv")
     with pytest.raises(ValueError, match="same batch and width"):
         DIMLoss()(np.ones((2, 3)), np.ones((2, 5, 4)))

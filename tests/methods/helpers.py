@@ -236,6 +236,16 @@ PAIRS = methods(lambda model: model.needs.min_views == 2)
 
 
 def states(model):
-    """Layers of a method's own whose weights are drawn: queue, bank, prototypes."""
-    kinds = (kc.layers.FeatureQueue, kc.layers.MemoryBank, kc.layers.Prototypes)
-    return [layer for layer in model.layers if isinstance(layer, kinds)]
+    """The method's own layers beside its network: queue, bank, prototypes, centre."""
+    parts = model.encoder, model.projector, model.predictor, model.clock
+    known = {id(part) for part in (*parts, *model.apart())}
+    return [layer for layer in model.layers if id(layer) not in known]
+
+
+def first_of_each_kind():
+    """The first method without states, and with each combination of them."""
+    kinds = {}
+    for name in METHODS:
+        kind = tuple(type(layer) for layer in states(tiny(name)))
+        kinds.setdefault(kind, name)
+    return list(kinds.values())

@@ -14,6 +14,7 @@ from helpers import (
     TARGET,
     build,
     dataset,
+    first_of_each_kind,
     inputs,
     parameters,
     rule_of,
@@ -178,9 +179,9 @@ def without_builds(config):
 
 
 # Losses have tests of their own on four replicas. The rest of a step is the same for
-# all methods: one without state, one with a queue and one with a bank run on four.
-FOUR = ("simclr", "moco", "instance_discrimination")
-REPLICAS = [(name, 4 if name in FOUR else 2) for name in METHODS]
+# all methods: one without states, and one of each kind of them, run on four.
+FIRST = first_of_each_kind()
+REPLICAS = [(name, 4 if name in FIRST else 2) for name in METHODS]
 
 
 @pytest.mark.parametrize("name, replicas", REPLICAS)
@@ -222,17 +223,13 @@ def test_replicas_equal_one(name, replicas, strategy_of, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
-# One of each kind of what a skipped step leaves alone: nothing, queue, bank, centre.
-COMPILED = ("simclr", "moco", "instance_discrimination", "dino")
-
-
 @ALL
 def test_mixed_precision_trains(name):
-    """In float16 with loss scaling, compiled for one method of each kind."""
+    """In float16 with loss scaling, compiled for one method of each kind of states."""
     for policy, steps in (("mixed_float16", 4), ("mixed_bfloat16", 1)):
         keras.config.set_dtype_policy(policy)
         model = build(name, num_classes=4)
-        compiled = steps > 1 and name in COMPILED
+        compiled = steps > 1 and name in FIRST
         model.compile(sgd(), run_eagerly=not compiled)
         assert np.isfinite(fit(model, n=8 * steps)["loss"]).all()
         assert model(inputs(n=2)[0][0]).dtype == "float32"
