@@ -59,6 +59,15 @@ METHODS = {
 }
 
 
+# Encoders of methods that need other outputs than features: size of images to encoder.
+ENCODERS = {}
+
+
+def encoder_of(name, size=8):
+    """The tiny encoder, or the one that the method needs."""
+    return ENCODERS.get(name, tiny_encoder)(size)
+
+
 def head(hidden_units=8):
     """A head of few units: of one without a bias some outputs are near 0, and then a
     loss of unit vectors magnifies rounding; a predictor is better wider."""
@@ -85,7 +94,7 @@ def tiny_encoder(size=8, channels=3, width=6):
     x = keras.layers.Rescaling(1 / 255)(inputs)
     x = keras.layers.Conv2D(width, 3, strides=2, use_bias=False)(x)
     x = keras.layers.BatchNormalization(momentum=0.9, synchronized=True)(x)
-    x = keras.layers.ReLU()(x)
+    x = keras.layers.ReLU(name="map")(x)
     outputs = keras.layers.GlobalAveragePooling2D(dtype="float32")(x)
     return keras.Model(inputs, outputs, name="tiny_encoder")
 
@@ -103,7 +112,7 @@ def set_seed(seed):
 def build(name, seed=0, **kwargs):
     """A method with weights that depend on `seed` alone."""
     set_seed(seed)
-    return METHODS[name](tiny_encoder(), **kwargs)
+    return METHODS[name](encoder_of(name), **kwargs)
 
 
 def arrays(n=32, size=8, seed=0):

@@ -13,6 +13,7 @@ from helpers import (
     arrays,
     build,
     dataset,
+    encoder_of,
     head,
     sgd,
     started,
@@ -84,7 +85,7 @@ def test_sce_takes_multi_crop():
 @PAIRS
 def test_views_of_different_shapes(name):
     refused(started(name), ((V_1, V_2[:, :6]), LABELS), r"input shape .*\(8, 6, 8, 3\)")
-    model = METHODS[name](tiny_encoder(None))
+    model = METHODS[name](encoder_of(name, None))
     model.compile(sgd())
     refused(model, ((V_1, V_2[:, :6]), LABELS), "of one shape.*same crop size")
 
