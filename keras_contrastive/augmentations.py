@@ -17,6 +17,8 @@ solarisation treat every channel alike. `size` is the side of the views, or
 Write one of your own with `kc.layers.Views`.
 """
 
+from keras_cv.layers import RandAugment
+
 from keras_contrastive.gallery import gallery
 from keras_contrastive.layers.random_augmentation import check_probability
 from keras_contrastive.layers.random_color_jitter import RandomColorJitter
@@ -29,16 +31,20 @@ from keras_contrastive.layers.views import Views
 
 __all__ = [
     "byol",
+    "dino",
     "evaluation",
     "gallery",
+    "infomin",
     "instance_discrimination",
     "lejepa",
     "moco_v1",
     "moco_v2",
     "multi_crop",
+    "pirl",
     "sce",
     "simclr",
     "supcon",
+    "swav",
 ]
 
 
@@ -170,7 +176,7 @@ def moco_v1(size, area=(0.2, 1.0), seed=None) -> Views:
         He et al., 2020 (https://arxiv.org/abs/1911.05722);
         https://github.com/facebookresearch/moco.
     """
-    branch = _first_colors(size, area)
+    branch = [RandomResizedCrop(size, area), *_first_colors()]
     return Views([branch, branch], seed=seed, name="moco_v1")
 
 
@@ -195,7 +201,8 @@ def instance_discrimination(size, area=(0.2, 1.0), seed=None) -> Views:
     Reference:
         Wu et al., 2018 (https://arxiv.org/abs/1805.01978).
     """
-    return Views([_first_colors(size, area)], seed=seed, name="instance_discrimination")
+    branch = [RandomResizedCrop(size, area), *_first_colors()]
+    return Views([branch], seed=seed, name="instance_discrimination")
 
 
 def moco_v2(size, blur=0.5, area=(0.2, 1.0), seed=None) -> Views:
@@ -464,6 +471,92 @@ def swav(
     return _crops(sizes, counts, areas, [*color, *_blur(blur)], seed=seed, name="swav")
 
 
+def pirl(
+    size, jigsaw_size=None, area=(0.2, 1.0), jigsaw_area=(0.6, 1.0), seed=None
+) -> Views:
+    """Return the policy of PIRL: a view, and a larger one for the jigsaw puzzle.
+
+    Both are cropped and flipped; gray 0.2, colour jitter of 0.4 each, always. The
+    authors jitter the patches one by one, here it is the view that they are cut from.
+
+    Args:
+        size: Side of the view in pixels, or `(height, width)`.
+        jigsaw_size: The same for the puzzle; by default 255 / 224 of `size`.
+        area: Range of the crop's share of the image area.
+        jigsaw_area: The same for the puzzle.
+        seed: Integer seed of the policy's own generator; see `kc.layers.Views`.
+
+    Returns:
+        A `kc.layers.Views` layer with two views.
+
+    Raises:
+        ValueError: If a range is impossible.
+
+    Example:
+    >>> image, puzzle = kc.augmentations.pirl(32)(np.full((4, 32, 32, 3), 9))
+    >>> puzzle.shape
+    TensorShape([4, 36, 36, 3])
+
+    Reference:
+        Misra and van der Maaten, 2020 (https://arxiv.org/abs/1912.01991);
+        https://github.com/HobbitLong/PyContrast.
+    """
+    sizes = size, jigsaw_size or _share(size, 255 / 224)
+    areas = area, jigsaw_area
+    return _crops(sizes, (1, 1), areas, _first_colors(), seed=seed, name="pirl")
+
+
+def infomin(
+    size,
+    jigsaw_size=None,
+    jigsaw_views=0,
+    blur=0.5,
+    area=(0.2, 1.0),
+    jigsaw_area=(0.6, 1.0),
+    rand_augment=None,
+    seed=None,
+) -> Views:
+    """Return the policy of InfoMin: two strong views, and one for a jigsaw puzzle.
+
+    Crop and flip; colour jitter (0.8, 0.8, 0.8, 0.2) with probability 0.8; blur;
+    RandAugment of two operations; gray 0.2. The authors found that views should share
+    as little information as the task allows.
+
+    Args:
+        size: Side of the views in pixels, or `(height, width)`.
+        jigsaw_size: The same for the puzzle; by default 255 / 224 of `size`.
+        jigsaw_views: Number of views for puzzles: 1 for `kc.MoCo(jigsaw_weight=0.5)`.
+        blur: Probability of the Gaussian blur.
+        area: Range of the crop's share of the image area.
+        jigsaw_area: The same for the puzzle.
+        rand_augment: A layer; by default keras-cv's RandAugment with two operations of
+            magnitude 1.0 +- 0.05. It draws from a generator of its own, so its views do
+            not repeat for a given seed, and it is slower than our layers. To leave it
+            out give `keras.layers.Identity()`.
+        seed: Integer seed of the policy's own generator; see `kc.layers.Views`.
+
+    Returns:
+        A `kc.layers.Views` layer with two views, or with more.
+
+    Raises:
+        ValueError: If a probability or a range is impossible.
+
+    Example:
+    >>> view_1, view_2 = kc.augmentations.infomin(32)(np.full((4, 32, 32, 3), 9))
+
+    Reference:
+        Tian et al., 2020, section 4.2 (https://arxiv.org/abs/2005.10243);
+        https://github.com/HobbitLong/PyContrast.
+    """
+    if rand_augment is None:
+        rand_augment = RandAugment((0, 255), 2, magnitude=1.0, magnitude_stddev=0.05)
+    jitter, gray = _color(1.0)
+    color = [jitter, *_blur(blur), rand_augment, gray]
+    sizes = size, jigsaw_size or _share(size, 255 / 224)
+    counts, areas = (2, jigsaw_views), (area, jigsaw_area)
+    return _crops(sizes, counts, areas, color, seed=seed, name="infomin")
+
+
 def evaluation(size, crop_fraction=1.0) -> ResizeAndCenterCrop:
     """Return the layer that prepares images for evaluation: images -> images.
 
@@ -503,9 +596,9 @@ def _share(size, share):
     return tuple(round(side * share) for side in size)
 
 
-def _first_colors(size, area):
+def _first_colors():
     jitter = RandomColorJitter(0.4, 0.4, 0.4, 0.4, probability=1.0)
-    return [RandomResizedCrop(size, area), RandomGrayscale(0.2), jitter]
+    return [RandomGrayscale(0.2), jitter]
 
 
 def _color(strength):

@@ -72,6 +72,24 @@ def check_encoder(encoder) -> int:
     return shape[1]
 
 
+def taken_shape(encoder) -> tf.TensorShape:
+    """Return the shape of the images that the encoder takes, None where it is open."""
+    spec = tf.nest.flatten(getattr(encoder, "input_spec", None))[0]
+    return tf.TensorShape(getattr(spec, "shape", None))
+
+
+def check_any_size(encoder) -> None:
+    """Raise a ValueError unless the encoder takes images and patches of any size."""
+    taken = taken_shape(encoder)
+    if taken.rank is not None and None not in (taken[1], taken[2]):
+        raise ValueError(
+            "Patches of images pass the encoder as whole images do, so it must take "
+            f"any size. Received: encoder={encoder.name!r} for images of shape "
+            f"{tuple(taken)}. Build it with height and width None in `input_shape`, or "
+            "take a vision transformer of keras_contrastive.encoders.vit."
+        )
+
+
 def unsynchronized_batch_norms(model: keras.Model) -> list[str]:
     """Paths of the batch-norm layers whose statistics stay within one replica.
 

@@ -37,9 +37,12 @@ def test_two_recipes_per_method():
         "VISReg",
         "MMCL",
         "SwAV",
+        "PIRL",
     )
     assert {methods.count(m) for m in expected} == {2}
-    assert methods.count("MoCo") == 6  # of three versions, one with two networks
+    assert (
+        methods.count("MoCo") == 7
+    )  # of three versions, one with two networks, and InfoMin
     assert methods.count("PCL") == 3  # of two versions
 
 
@@ -78,7 +81,7 @@ def test_optimizer_is_new_and_unbound(recipe):
 
 def pooled(dim=8):
     """An encoder without layers that cost anything."""
-    inputs = keras.Input((4, 4, 3))
+    inputs = keras.Input((None, None, 3))
     x = keras.layers.GlobalAveragePooling2D()(inputs)
     return keras.Model(inputs, keras.layers.Dense(dim)(x))
 
@@ -86,6 +89,7 @@ def pooled(dim=8):
 REQUIRED = {
     "InstanceDiscrimination": {"num_examples": 20},
     "PCL": {"num_examples": 100_000},
+    "PIRL": {"num_examples": 20},
 }
 
 
@@ -138,8 +142,13 @@ def test_policy_has_every_constant(recipe):
     )
     assert str(policy) == str(expected)
     area = "area=({:.4g}, {:.4g})".format(*recipe.augmentation_arguments["area"])
-    local = recipe.augmentation_arguments.get("local_views", 0)
-    assert str(policy).count(area) == len(policy.branches) - local
+    others = [
+        int(recipe.augmentation_arguments.get(name, 0))
+        for name in ("local_views", "jigsaw_views")
+    ]
+    of_pirl = "jigsaw_area" in recipe.augmentation_arguments
+    expected = len(policy.branches) - sum(others) - of_pirl
+    assert str(policy).count(area) == expected
     assert "area=(0.5, 0.6)" in str(recipe.policy(16, area=(0.5, 0.6)))
 
 

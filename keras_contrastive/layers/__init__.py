@@ -2,6 +2,7 @@ from keras_contrastive.layers.classification_head import ClassificationHead
 from keras_contrastive.layers.clustering import Clustering
 from keras_contrastive.layers.dino_head import DINOHead
 from keras_contrastive.layers.feature_queue import FeatureQueue
+from keras_contrastive.layers.jigsaw import Jigsaw
 from keras_contrastive.layers.memory_bank import MemoryBank
 from keras_contrastive.layers.momentum_target import MomentumTarget
 from keras_contrastive.layers.online_probe import OnlineProbe
@@ -23,6 +24,7 @@ __all__ = [
     "Clustering",
     "DINOHead",
     "FeatureQueue",
+    "Jigsaw",
     "MemoryBank",
     "MomentumTarget",
     "OnlineProbe",

@@ -82,8 +82,8 @@ class MemoryBank(keras.layers.Layer):
         """
         return tf.gather(self._rows.value, tf.convert_to_tensor(ids))
 
-    def draw(self, ids, count, seed):
-        """Draw `count` examples for each of `ids`, uniformly, the own one among them.
+    def entries(self, ids, count, seed):
+        """Return each of `ids`, and `count` examples drawn uniformly from all.
 
         Args:
             ids: Integer tensor `(batch,)`. On every replica its own part of the batch.
@@ -92,17 +92,29 @@ class MemoryBank(keras.layers.Layer):
                 replicas.
 
         Returns:
-            Integer tensor `(batch, count)`, of the dtype of `ids`.
+            Integer tensor `(batch, 1 + count)`, of the dtype of `ids`: the own number,
+            then the draws, among which it may be again.
         """
-        size = ops.shape(ids)[0]
-        drawn = tf.random.stateless_uniform(  # for all replicas, of which it takes one
-            (distribute.num_replicas() * size, count),
+        drawn = distribute.draw(
+            (ops.shape(ids)[0], count),
             seed=ops.stack([0, ops.cast(seed, "int32")]),
             maxval=self.num_examples,
             dtype=ids.dtype,
         )
-        start = distribute.replica_id() * size
-        return drawn[start : start + size]
+        return ops.concatenate([ids[:, None], drawn], axis=1)
+
+    def similarities(self, embeddings, entries):
+        """Return cosines of embeddings and entries, with a gradient to the former.
+
+        Args:
+            embeddings: Float tensor `(batch, dim)`, of any length.
+            entries: Integer tensor `(batch, count)`, in [0, num_examples).
+
+        Returns:
+            Float32 tensor `(batch, count)`.
+        """
+        v = l2_normalize(embeddings)
+        return ops.einsum("nkd,nd->nk", self.rows(entries), v)
 
     def update(self, ids, features, applied=True):
         """Move the rows of a batch towards its features.

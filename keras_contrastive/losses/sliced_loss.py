@@ -4,7 +4,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_contrastive import distribute
-from keras_contrastive.checks import check_count
+from keras_contrastive.checks import check_count, check_share
 from keras_contrastive.losses.contrastive_loss import (
     ContrastiveLoss,
     check_equal,
@@ -92,9 +92,7 @@ class SlicedLoss(ContrastiveLoss):
 
     def __init__(self, weight, num_slices, num_global, **kwargs):
         super().__init__(**kwargs)
-        if not 0 <= weight <= 1:
-            raise ValueError(f"`weight` must be in [0, 1]. Received: weight={weight!r}")
-        self.weight = float(weight)
+        self.weight = check_share("weight", weight)
         self.num_slices = check_count("num_slices", num_slices)
         self.num_global = check_count("num_global", num_global)
 

@@ -10,6 +10,7 @@ from keras_contrastive.methods.mmcl import MMCL
 from keras_contrastive.methods.moco import MoCo
 from keras_contrastive.methods.nnclr import NNCLR
 from keras_contrastive.methods.pcl import PCL
+from keras_contrastive.methods.pirl import PIRL
 from keras_contrastive.methods.sce import SCE
 from keras_contrastive.methods.simclr import SimCLR
 from keras_contrastive.methods.simsiam import SimSiam
@@ -26,6 +27,7 @@ __all__ = [
     "MMCL",
     "NNCLR",
     "PCL",
+    "PIRL",
     "SCE",
     "BarlowTwins",
     "Batch",

@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_contrastive import distribute
+from keras_contrastive.encoder_checks import taken_shape
 from keras_contrastive.layers.views import Views
 from keras_contrastive.methods.batch import Batch, split_targets
 
@@ -106,8 +107,7 @@ def _check_views(model, views, labels) -> None:
             f"Expected view_1 and view_2 of one shape. Received: {_shapes(views)}. "
             "Give both views the same crop size."
         )
-    spec = tf.nest.flatten(getattr(model.encoder, "input_spec", None))[0]
-    taken = tf.TensorShape(getattr(spec, "shape", None))  # None: any
+    taken = taken_shape(model.encoder)
     for view in views[2:]:
         if not taken.is_compatible_with(view.shape):
             raise ValueError(

@@ -11,7 +11,6 @@ from keras_contrastive.losses.contrastive_loss import check_temperature
 from keras_contrastive.losses.nce_loss import NCELoss
 from keras_contrastive.methods.batch import Needs
 from keras_contrastive.methods.contrastive_model import ContrastiveModel
-from keras_contrastive.unit_vectors import l2_normalize
 
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")
@@ -86,23 +85,33 @@ class InstanceDiscrimination(ContrastiveModel):
     def forward(self, batch, training):
         """s_ij = v_i . f_j / t, the own entry first."""
         features, (embeddings,) = self.online(batch.views, training)
-        noise = self.bank.draw(batch.ids, self.num_negatives, seed=batch.step)
-        rows = self.bank.rows(ops.concatenate([batch.ids[:, None], noise], axis=1))
-        v = l2_normalize(embeddings)
-        scores = ops.einsum("nkd,nd->nk", rows, v) / self.temperature  # (n, 1 + K)
-        mean = distribute.all_reduce_mean(ops.mean(ops.exp(scores)))
+        scores = self.scores(embeddings, batch)
         return {
             "features": features,
             "anchor": embeddings,
-            "positive": rows[:, 0],
+            "positive": self.bank.rows(batch.ids),
             "scores": scores,
-            "Z": self.constant.of(self.num_examples * mean),
+            "Z": self.normalizer(scores),
         }
 
+    def scores(self, embeddings, batch):
+        """Return `v_i . f_j / t`, `(n, 1 + K)`: with the own entry, then with noise."""
+        entries = self.bank.entries(batch.ids, self.num_negatives, seed=batch.step)
+        return self.bank.similarities(embeddings, entries) / self.temperature
+
+    def normalizer(self, scores):
+        """Return Z: n times the mean of exp(s) in the first step."""
+        mean = distribute.all_reduce_mean(ops.mean(ops.exp(scores)))
+        return self.constant.of(self.num_examples * mean)
+
     def contrastive_loss(self, outputs, batch):
-        """Return the mean of the NCE form, or of the cross-entropy."""
-        target = outputs["Z"] if self.nce else ops.zeros_like(batch.ids)
-        return self.loss(target, outputs["scores"])
+        """Return the mean over the batch."""
+        return self.of_scores(outputs["scores"], outputs["Z"])
+
+    def of_scores(self, scores, Z):
+        """Return the NCE form, or the cross-entropy of the own entry."""
+        own = ops.zeros(ops.shape(scores)[:1], "int32")
+        return self.loss(Z if self.nce else own, scores)
 
     def after_step(self, outputs, batch, applied):
         """Remember the new embeddings, and Z of the first step."""

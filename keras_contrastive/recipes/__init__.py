@@ -26,6 +26,7 @@ from keras_contrastive.recipes.instance_discrimination import (
 from keras_contrastive.recipes.lejepa import LEJEPA_IMAGENET, LEJEPA_SMALL
 from keras_contrastive.recipes.mmcl import MMCL_IMAGENET, MMCL_SMALL
 from keras_contrastive.recipes.moco import (
+    INFOMIN_IMAGENET,
     MOCO_SMALL,
     MOCO_V1_IMAGENET,
     MOCO_V2_IMAGENET,
@@ -39,6 +40,7 @@ from keras_contrastive.recipes.pcl import (
     PCL_V1_IMAGENET,
     PCL_V2_IMAGENET,
 )
+from keras_contrastive.recipes.pirl import PIRL_IMAGENET, PIRL_SMALL
 from keras_contrastive.recipes.recipe import Recipe
 from keras_contrastive.recipes.sce import SCE_IMAGENET, SCE_SMALL
 from keras_contrastive.recipes.simclr import SIMCLR_IMAGENET, SIMCLR_SMALL
@@ -61,6 +63,7 @@ __all__ = [
     "DCL_SMALL",
     "DINO_IMAGENET",
     "DINO_SMALL",
+    "INFOMIN_IMAGENET",
     "INSTANCE_DISCRIMINATION_IMAGENET",
     "LEJEPA_IMAGENET",
     "LEJEPA_SMALL",
@@ -77,6 +80,8 @@ __all__ = [
     "PCL_SMALL",
     "PCL_V1_IMAGENET",
     "PCL_V2_IMAGENET",
+    "PIRL_IMAGENET",
+    "PIRL_SMALL",
     "SCE_IMAGENET",
     "SCE_SMALL",
     "SIMCLR_IMAGENET",

@@ -63,6 +63,22 @@ MOCO_V2_IMAGENET = Recipe(
     notes="All variables are decayed. The authors lower the cosine once an epoch.",
 )
 
+INFOMIN_IMAGENET = dataclasses.replace(
+    MOCO_V2_IMAGENET,
+    method_arguments={
+        **MOCO_V2_IMAGENET.method_arguments,
+        "temperature": 0.15,
+        "jigsaw_weight": 0.5,
+    },
+    augmentation="infomin",
+    augmentation_arguments={"jigsaw_views": 1, "blur": 0.5, "area": (0.2, 1.0)},
+    sources=from_source("Tian et al. 2020; HobbitLong/PyContrast 84f94ea"),
+    notes=(
+        "MoCo version 2 with stronger views and a jigsaw query. The authors' head of "
+        "the patches has a hidden layer more. All variables are decayed."
+    ),
+)
+
 MOCO_SMALL = Recipe(
     method="MoCo",
     images="small images (32 x 32)",

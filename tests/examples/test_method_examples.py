@@ -21,6 +21,7 @@ METHODS = (
     "moco",
     "nnclr",
     "pcl",
+    "pirl",
     "sce",
     "simclr",
     "simsiam",
@@ -34,9 +35,8 @@ LOSSES = {"dcl": "simclr"}  # examples of another method's loss
 
 def tiny_encoder(depth, width, input_shape):
     images = keras.Input(input_shape)
-    pooled = keras.layers.AveragePooling2D(7)(keras.layers.Rescaling(1 / 255)(images))
-    features = keras.layers.Dense(8)(keras.layers.Flatten()(pooled))
-    return keras.Model(images, features)
+    x = keras.layers.Conv2D(8, 7, strides=7)(keras.layers.Rescaling(1 / 255)(images))
+    return keras.Model(images, keras.layers.GlobalMaxPooling2D()(x))
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -51,6 +51,9 @@ METHODS = {
     "instance_discrimination": lambda encoder, **kw: kc.InstanceDiscrimination(
         encoder, head(), num_examples=32, num_negatives=8, **kw
     ),
+    "pirl": lambda encoder, **kw: kc.PIRL(
+        encoder, head(), num_examples=32, num_negatives=8, **kw
+    ),
     "lejepa": lambda encoder, **kw: kc.LeJEPA(encoder, head(), num_slices=64, **kw),
     # At its full weight, shape shrinks the embeddings of a batch of 8: see VISRegLoss.
     "visreg": lambda encoder, **kw: kc.VISReg(
@@ -60,7 +63,7 @@ METHODS = {
 
 
 # Encoders of methods that need other outputs than features: size of images to encoder.
-ENCODERS = {}
+ENCODERS = {"pirl": lambda size: tiny_encoder(None, kernel=2)}
 
 
 def encoder_of(name, size=8):
@@ -88,11 +91,11 @@ def dino_head():
     return kc.layers.DINOHead(4, hidden_units=(8,), bottleneck=4, hidden_norm=True)
 
 
-def tiny_encoder(size=8, channels=3, width=6):
+def tiny_encoder(size=8, channels=3, width=6, kernel=3):
     """Two layers with batch norm, images in [0, 255] to (batch, width)."""
     inputs = keras.Input((size, size, channels))
     x = keras.layers.Rescaling(1 / 255)(inputs)
-    x = keras.layers.Conv2D(width, 3, strides=2, use_bias=False)(x)
+    x = keras.layers.Conv2D(width, kernel, strides=2, use_bias=False)(x)
     x = keras.layers.BatchNormalization(momentum=0.9, synchronized=True)(x)
     x = keras.layers.ReLU(name="map")(x)
     outputs = keras.layers.GlobalAveragePooling2D(dtype="float32")(x)

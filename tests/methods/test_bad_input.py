@@ -15,6 +15,7 @@ from helpers import (
     dataset,
     encoder_of,
     head,
+    methods,
     sgd,
     started,
     tiny,
@@ -82,7 +83,7 @@ def test_sce_takes_multi_crop():
     assert len(pairs) == 2 * 3  # globals x (crops - 1)
 
 
-@PAIRS
+@methods(lambda model: model.needs.min_views == 2 and model.needs.fitting_views)
 def test_views_of_different_shapes(name):
     refused(started(name), ((V_1, V_2[:, :6]), LABELS), r"input shape .*\(8, 6, 8, 3\)")
     model = METHODS[name](encoder_of(name, None))
