@@ -27,6 +27,7 @@ from keras_contrastive import (  # noqa: E402
 from keras_contrastive._version import __version__  # noqa: E402
 from keras_contrastive.methods import (  # noqa: E402
     BYOL,
+    CPC,
     DINO,
     MMCL,
     NNCLR,
@@ -58,6 +59,7 @@ __all__ = [
     "AlignUniform",
     "VICReg",
     "BYOL",
+    "CPC",
     "DINO",
     "MMCL",
     "NNCLR",

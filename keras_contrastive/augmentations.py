@@ -32,6 +32,7 @@ from keras_contrastive.layers.views import Views
 __all__ = [
     "byol",
     "dino",
+    "cpc",
     "evaluation",
     "gallery",
     "infomin",
@@ -203,6 +204,34 @@ def instance_discrimination(size, area=(0.2, 1.0), seed=None) -> Views:
     """
     branch = [RandomResizedCrop(size, area), *_first_colors()]
     return Views([branch], seed=seed, name="instance_discrimination")
+
+
+def cpc(size, area=(0.08, 1.0), seed=None) -> Views:
+    """Return the policy of CPC: one view, cut into patches by the encoder.
+
+    Crop and flip; gray 0.2, then colour jitter (0.4, 0.4, 0.4, 0.4), as in `moco_v1`.
+    Version 2 changes the colours of each patch by itself, and drops some of them; here
+    an image keeps one colour, and what patches share is not only that.
+
+    Args:
+        size: Side of the view in pixels, or `(height, width)`.
+        area: Range of the crop's share of the image area.
+        seed: Integer seed of the policy's own generator; see `kc.layers.Views`.
+
+    Returns:
+        A `kc.layers.Views` layer with one view.
+
+    Raises:
+        ValueError: If a range is impossible.
+
+    Example:
+    >>> policy = kc.augmentations.cpc(32)
+    >>> (view,) = policy(np.full((4, 32, 32, 3), 9))
+
+    Reference:
+        Henaff et al., 2019 (https://arxiv.org/abs/1905.09272).
+    """
+    return Views([_first_colors(size, area)], seed=seed, name="cpc")
 
 
 def moco_v2(size, blur=0.5, area=(0.2, 1.0), seed=None) -> Views:

@@ -5,12 +5,15 @@ functional `keras.Model` with such inputs and outputs is an encoder too.
 """
 
 import warnings
+from collections.abc import Callable
 
 import keras
 from keras import layers
 
+from keras_contrastive.checks import check_count
 from keras_contrastive.encoder_checks import check_encoder
 from keras_contrastive.feature_maps import feature_maps
+from keras_contrastive.layers.patches import PatchGrid, Patches
 from keras_contrastive.layers.sync_batch_normalization import SyncBatchNormalization
 from keras_contrastive.vit import VIT_SIZES, vit
 
@@ -18,6 +21,7 @@ __all__ = [
     "VIT_SIZES",
     "feature_maps",
     "from_application",
+    "of_patches",
     "resnet",
     "side_by_side",
     "vit",
@@ -43,6 +47,7 @@ def resnet(
     input_shape: tuple[int | None, int | None, int] = (32, 32, 3),
     zero_init_residual: bool = False,
     name: str | None = None,
+    norm: Callable[..., keras.layers.Layer] = SyncBatchNormalization,
 ) -> keras.Model:
     """Build a ResNet encoder with either stem and any width.
 
@@ -69,6 +74,10 @@ def resnet(
             that blocks begin as the identity. SimCLR's code does; BYOL's notes that
             it is slightly worse for large networks.
         name: Name of the model; `resnet18` and so on by default.
+        norm: What makes each normalisation: a callable that takes `name` and
+            `gamma_initializer` and returns a layer. CPC wants
+            `keras.layers.LayerNormalization`: a batch norm tells the network which
+            patches come from one image.
 
     Returns:
         A functional `keras.Model` from `(batch, height, width, channels)` to
@@ -105,10 +114,10 @@ def resnet(
     # In float32: float16 keeps only 11 bits of a pixel such as 200.3.
     x = layers.Rescaling(1 / 255, dtype="float32", name="scaling")(inputs)
     if stem == "small":
-        x = _conv_norm(x, width, 3, 1, "stem_conv", "stem_bn")
+        x = _conv_norm(x, width, 3, 1, "stem_conv", "stem_bn", norm)
         x = layers.ReLU(name="stem_relu")(x)
     else:
-        x = _conv_norm(x, width, 7, 2, "stem_conv", "stem_bn")
+        x = _conv_norm(x, width, 7, 2, "stem_conv", "stem_bn", norm)
         x = layers.ReLU(name="stem_relu")(x)
         # Zeros cannot win over values behind a ReLU: as good as torch's -inf.
         x = layers.ZeroPadding2D(1, name="stem_pool_pad")(x)
@@ -119,13 +128,13 @@ def resnet(
             channels = width * 2 ** (stage - 1)
             prefix = f"stage{stage}_block{block}"
             x = _residual_block(
-                x, channels, stride, bottleneck, zero_init_residual, prefix
+                x, channels, stride, bottleneck, zero_init_residual, prefix, norm
             )
     features = layers.GlobalAveragePooling2D(dtype="float32", name="features")(x)
     return keras.Model(inputs, features, name=name or f"resnet{depth}")
 
 
-def _residual_block(x, channels, stride, bottleneck, zero_init, prefix):
+def _residual_block(x, channels, stride, bottleneck, zero_init, prefix, norm):
     """A basic (3x3, 3x3) or bottleneck (1x1, 3x3, 1x1) block with its shortcut."""
     if bottleneck:  # kernel size, stride and channels of each convolution
         convs = [(1, 1, channels), (3, stride, channels), (1, 1, 4 * channels)]
@@ -134,19 +143,22 @@ def _residual_block(x, channels, stride, bottleneck, zero_init, prefix):
     shortcut, out_channels = x, convs[-1][-1]
     if stride != 1 or x.shape[-1] != out_channels:
         names = f"{prefix}_shortcut_conv", f"{prefix}_shortcut_bn"
-        shortcut = _conv_norm(x, out_channels, 1, stride, *names)
+        shortcut = _conv_norm(x, out_channels, 1, stride, *names, norm)
     for index, (kernel, conv_stride, filters) in enumerate(convs, start=1):
         last = index == len(convs)
         names = f"{prefix}_conv{index}", f"{prefix}_bn{index}"
-        x = _conv_norm(x, filters, kernel, conv_stride, *names, zero_init and last)
+        zero = zero_init and last
+        x = _conv_norm(x, filters, kernel, conv_stride, *names, norm, zero)
         if not last:
             x = layers.ReLU(name=f"{prefix}_relu{index}")(x)
     x = layers.Add(name=f"{prefix}_add")([shortcut, x])
     return layers.ReLU(name=f"{prefix}_relu{len(convs)}")(x)
 
 
-def _conv_norm(x, filters, kernel, stride, conv_name, norm_name, zero_gamma=False):
-    """Convolution padded by `kernel // 2` on every side, then batch norm.
+def _conv_norm(
+    x, filters, kernel, stride, conv_name, norm_name, norm, zero_gamma=False
+):
+    """Convolution padded by `kernel // 2` on every side, then the normalisation.
 
     "same" pads a strided convolution on the right and bottom only; torch on all sides.
     """
@@ -169,7 +181,7 @@ def _conv_norm(x, filters, kernel, stride, conv_name, norm_name, zero_gamma=Fals
         ),
         name=conv_name,
     )(x)
-    return SyncBatchNormalization(
+    return norm(
         gamma_initializer="zeros" if zero_gamma else "ones",
         name=norm_name,
     )(x)
@@ -298,6 +310,78 @@ def side_by_side(encoders: dict[str, keras.Model], name: str | None = None):
     else:
         x = layers.Concatenate(dtype="float32", name="features")(features)
     return keras.Model(images, x, name=name or "_".join(encoders))
+
+
+def of_patches(
+    patch_encoder: keras.Model,
+    stride: int,
+    input_shape: tuple[int, int, int],
+    name: str | None = None,
+) -> keras.Model:
+    """Make an encoder of whole images of an encoder of patches, as CPC has it.
+
+    An image is cut into overlapping patches, each goes through `patch_encoder` by
+    itself, and the features of an image are the mean over its patches. The layer
+    `"grid"` has those of each patch, `(batch, rows, columns, dim)`, for
+    `feature_maps`. Pixels to the right of and below the last whole patch are not seen.
+
+    Args:
+        patch_encoder: An encoder of patches of one size; it keeps its layers and
+            weights. Patches of an image share a batch: without batch norm, none can
+            know of the others (`resnet(norm=keras.layers.LayerNormalization)`).
+        stride: Pixels between neighbouring patches; CPC has half a patch's side.
+        input_shape: `(height, width, channels)` of the images.
+        name: Name of the encoder; by default `<patch_encoder.name>_of_patches`.
+
+    Returns:
+        A functional `keras.Model` from images `(batch, height, width, channels)` in
+        [0, 255] to float32 features `(batch, dim)`.
+
+    Raises:
+        ValueError: A stride below 1; a patch encoder for any size of patches; images
+            of unknown size, smaller than a patch, or of other channels; see also
+            `check_encoder`.
+
+    Example:
+    >>> patches = keras_contrastive.encoders.resnet(
+    ...     depth=10, width=8, input_shape=(8, 8, 3), norm=keras.layers.LayerNormalization)
+    >>> encoder = keras_contrastive.encoders.of_patches(patches, 4, (32, 32, 3))
+    >>> encoder.get_layer("grid").output.shape, encoder.output_shape
+    ((None, 7, 7, 64), (None, 64))
+
+    References:
+        - [van den Oord et al., 2018 (CPC)](https://arxiv.org/abs/1807.03748)
+        - [Henaff et al., 2019 (version 2)](https://arxiv.org/abs/1905.09272)
+    """
+    check_encoder(patch_encoder)
+    check_count("stride", stride)
+    _, *size, channels = patch_encoder.input_shape
+    if None in size:
+        raise ValueError(
+            "`patch_encoder` must take patches of one size. Received: "
+            f"patch_encoder={patch_encoder.name!r} with input shape "
+            f"{patch_encoder.input_shape}. Build it with the patch's height and width "
+            "in `input_shape`."
+        )
+    known = len(input_shape) == 3 and None not in input_shape
+    if not known or any(a < b for a, b in zip(input_shape, size, strict=False)):
+        raise ValueError(
+            "`input_shape` must be (height, width, channels) of images that hold a "
+            f"patch of {size[0]} x {size[1]} pixels. Received: "
+            f"input_shape={input_shape}. Take larger images or smaller patches."
+        )
+    if input_shape[-1] != channels:
+        raise ValueError(
+            f"Images must have the channels of `patch_encoder`, {channels}. Received: "
+            f"input_shape={input_shape}. Build the patch encoder for "
+            f"{input_shape[-1]}."
+        )
+    images = keras.Input(input_shape, dtype="float32", name="images")
+    cut = Patches(size, stride, dtype="float32", name="patches")
+    x = patch_encoder(cut(images))
+    grid = PatchGrid(*cut.grid(input_shape), dtype="float32", name="grid")(x)
+    x = layers.GlobalAveragePooling2D(dtype="float32", name="features")(grid)
+    return keras.Model(images, x, name=name or f"{patch_encoder.name}_of_patches")
 
 
 def _check_application(model):

@@ -1,3 +1,4 @@
+from keras_contrastive.layers.causal_context import CausalConvolutions, ColumnGRU
 from keras_contrastive.layers.classification_head import ClassificationHead
 from keras_contrastive.layers.clustering import Clustering
 from keras_contrastive.layers.dino_head import DINOHead
@@ -6,6 +7,7 @@ from keras_contrastive.layers.jigsaw import Jigsaw
 from keras_contrastive.layers.memory_bank import MemoryBank
 from keras_contrastive.layers.momentum_target import MomentumTarget
 from keras_contrastive.layers.online_probe import OnlineProbe
+from keras_contrastive.layers.patches import PatchGrid, Patches
 from keras_contrastive.layers.projection_head import ProjectionHead
 from keras_contrastive.layers.prototypes import Prototypes
 from keras_contrastive.layers.random_apply import RandomApply
@@ -20,14 +22,18 @@ from keras_contrastive.layers.sync_batch_normalization import SyncBatchNormaliza
 from keras_contrastive.layers.views import Views
 
 __all__ = [
+    "CausalConvolutions",
     "ClassificationHead",
     "Clustering",
+    "ColumnGRU",
     "DINOHead",
     "FeatureQueue",
     "Jigsaw",
     "MemoryBank",
     "MomentumTarget",
     "OnlineProbe",
+    "PatchGrid",
+    "Patches",
     "ProjectionHead",
     "Prototypes",
     "RandomApply",

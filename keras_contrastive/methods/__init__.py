@@ -3,6 +3,7 @@ from keras_contrastive.methods.barlow_twins import BarlowTwins
 from keras_contrastive.methods.batch import Batch, Needs
 from keras_contrastive.methods.byol import BYOL
 from keras_contrastive.methods.contrastive_model import ContrastiveModel
+from keras_contrastive.methods.cpc import CPC
 from keras_contrastive.methods.dino import DINO
 from keras_contrastive.methods.instance_discrimination import InstanceDiscrimination
 from keras_contrastive.methods.lejepa import LeJEPA
@@ -23,6 +24,7 @@ __all__ = [
     "AlignUniform",
     "VICReg",
     "BYOL",
+    "CPC",
     "DINO",
     "MMCL",
     "NNCLR",

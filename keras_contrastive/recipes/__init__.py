@@ -18,6 +18,7 @@ from keras_contrastive.recipes.barlow_twins import (
     BARLOW_TWINS_SMALL,
 )
 from keras_contrastive.recipes.byol import BYOL_IMAGENET, BYOL_SMALL
+from keras_contrastive.recipes.cpc import CPC_IMAGENET, CPC_SMALL
 from keras_contrastive.recipes.dcl import DCL_IMAGENET, DCL_SMALL
 from keras_contrastive.recipes.dino import DINO_IMAGENET, DINO_SMALL
 from keras_contrastive.recipes.instance_discrimination import (
@@ -59,6 +60,8 @@ __all__ = [
     "BARLOW_TWINS_SMALL",
     "BYOL_IMAGENET",
     "BYOL_SMALL",
+    "CPC_IMAGENET",
+    "CPC_SMALL",
     "DCL_IMAGENET",
     "DCL_SMALL",
     "DINO_IMAGENET",
