@@ -3,6 +3,7 @@ import dataclasses
 import keras
 import pytest
 
+import keras_contrastive as kc
 from keras_contrastive import augmentations, recipes
 from keras_contrastive.layers.projection_head import ProjectionHead
 from keras_contrastive.optimizers import LARS, AdamW, CoupledSGD
@@ -38,6 +39,7 @@ def test_two_recipes_per_method():
         "MMCL",
         "SwAV",
         "PIRL",
+        "CPC",
     )
     assert {methods.count(m) for m in expected} == {2}
     assert (
@@ -86,6 +88,8 @@ def pooled(dim=8):
     return keras.Model(inputs, keras.layers.Dense(dim)(x))
 
 
+ENCODERS = {"CPC": lambda: kc.encoders.of_patches(pooled(), 2, (10, 10, 3))}
+
 REQUIRED = {
     "InstanceDiscrimination": {"num_examples": 20},
     "PCL": {"num_examples": 100_000},
@@ -95,7 +99,8 @@ REQUIRED = {
 
 @each
 def test_model_has_every_constant(recipe):
-    model = recipe.model(pooled(), **REQUIRED.get(recipe.method, {}))
+    encoder = ENCODERS.get(recipe.method, pooled)()
+    model = recipe.model(encoder, **REQUIRED.get(recipe.method, {}))
     assert type(model).__name__ == recipe.method
     assert type(model.projector) is recipe.projector_class
     head = model.projector.get_config()

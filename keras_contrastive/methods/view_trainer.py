@@ -109,7 +109,8 @@ class ViewTrainer(keras.Model):
         - `loss`: the method's loss of the global batch, with the encoder's
           regularizers. Losses of two methods cannot be compared.
         - `contrastive_accuracy`: share of images whose own other view is the most
-          similar one of the batch, in [0, 1]; chance is 1 / batch.
+          similar one of the batch, in [0, 1]; chance is 1 / batch. For CPC, of
+          predictions whose own patch is.
         - `embedding_std`: spread of the unit embeddings; about 1 / sqrt(dim) when all
           is well, near 0 after a collapse.
         - `probe_accuracy`: with `num_classes`, the online probe's share of right

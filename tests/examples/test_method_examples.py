@@ -13,6 +13,7 @@ METHODS = (
     "align_uniform",
     "barlow_twins",
     "byol",
+    "cpc",
     "dcl",
     "dino",
     "instance_discrimination",
@@ -33,7 +34,7 @@ METHODS = (
 LOSSES = {"dcl": "simclr"}  # examples of another method's loss
 
 
-def tiny_encoder(depth, width, input_shape):
+def tiny_encoder(depth, width, input_shape, norm=None):
     images = keras.Input(input_shape)
     x = keras.layers.Conv2D(8, 7, strides=7)(keras.layers.Rescaling(1 / 255)(images))
     return keras.Model(images, keras.layers.GlobalMaxPooling2D()(x))

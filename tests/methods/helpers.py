@@ -53,6 +53,10 @@ METHODS = {
     ),
     "pirl": lambda encoder, **kw: kc.PIRL(
         encoder, head(), num_examples=32, num_negatives=8, **kw
+    # At the paper's scale of 0.1, predictions are short for the first epochs.
+    "cpc": lambda encoder, **kw: kc.CPC(
+        *(encoder, head(), kc.layers.CausalConvolutions(6, depth=2)),
+        **{"offsets": (1, 2), "scale": 1.0, **kw},
     ),
     "lejepa": lambda encoder, **kw: kc.LeJEPA(encoder, head(), num_slices=64, **kw),
     # At its full weight, shape shrinks the embeddings of a batch of 8: see VISRegLoss.
@@ -64,11 +68,19 @@ METHODS = {
 
 # Encoders of methods that need other outputs than features: size of images to encoder.
 ENCODERS = {"pirl": lambda size: tiny_encoder(None, kernel=2)}
+ENCODERS = {
+    "cpc": lambda size: kc.encoders.of_patches(tiny_encoder(4), 2, (size, size, 3)),
+}
 
 
 def encoder_of(name, size=8):
     """The tiny encoder, or the one that the method needs."""
     return ENCODERS.get(name, tiny_encoder)(size)
+
+
+def norm_of(encoder):
+    """The first batch norm of the encoder."""
+    return next(x for x in encoder._flatten_layers() if hasattr(x, "moving_mean"))
 
 
 def head(hidden_units=8):

@@ -16,6 +16,7 @@ from helpers import (
     dataset,
     first_of_each_kind,
     inputs,
+    norm_of,
     parameters,
     rule_of,
     sgd,
@@ -77,7 +78,7 @@ def test_evaluate_gives_the_loss_that_is_trained(name):
     """That of the next step, whatever the moving statistics are."""
     model = started(name)
     fit(model)
-    mean = model.encoder.layers[3].moving_mean
+    mean = norm_of(model.encoder).moving_mean
     mean.assign(np.full(mean.shape, 50.0))
     expected = model.evaluate(dataset(model, 8), verbose=0, return_dict=True)
     model.run_eagerly, model.train_function = True, None
@@ -258,6 +259,10 @@ def test_optimizer_sees_the_online_network_only(name):
     model = build(name, num_classes=4)
     parts = [layer for layer in model.layers if layer not in model.apart()]
     assert model.encoder in parts and model.projector in parts
+    parts = [model.encoder, model.projector]
+    parts += filter(None, (model.predictor, getattr(model, "prototypes", None)))
+    if name == "cpc":
+        parts += [model.context, *model.steps]
     expected = {v.path for part in parts for v in part.trainable_variables}
     assert {v.path for v in model.trainable_variables} == expected
     trained = {id(v) for v in model.trainable_variables}
