@@ -13,7 +13,7 @@ from keras import layers
 from keras_contrastive.checks import check_count
 from keras_contrastive.encoder_checks import check_encoder
 from keras_contrastive.feature_maps import feature_maps
-from keras_contrastive.layers.patches import PatchGrid, Patches
+from keras_contrastive.layers.patches import Patches, PatchGrid
 from keras_contrastive.layers.sync_batch_normalization import SyncBatchNormalization
 from keras_contrastive.vit import VIT_SIZES, vit
 
@@ -84,7 +84,8 @@ def resnet(
         `(batch, dim)`. Layers are named `stage1_block1_conv1` and so on.
 
     Raises:
-        ValueError: An unknown `depth` or `stem`, or a wrong `width` or `input_shape`.
+        ValueError: An unknown `depth` or `stem`, a wrong `width` or `input_shape`, or
+            a `norm` that is one layer.
 
     Example:
     >>> encoder = keras_contrastive.encoders.resnet(depth=18, width=32)
@@ -107,6 +108,13 @@ def resnet(
         raise ValueError(
             "`input_shape` must be (height, width, channels) without the batch axis. "
             f"Received: input_shape={input_shape}"
+        )
+
+    if not callable(norm) or isinstance(norm, layers.Layer):
+        raise ValueError(
+            "`norm` must make a layer for each call, as a class or a function does. "
+            f"Received: norm={norm!r}. Pass keras.layers.LayerNormalization itself, or "
+            "`lambda **kw: keras.layers.LayerNormalization(epsilon=1e-5, **kw)`."
         )
 
     blocks, bottleneck = _DEPTHS[depth]
@@ -344,7 +352,8 @@ def of_patches(
 
     Example:
     >>> patches = keras_contrastive.encoders.resnet(
-    ...     depth=10, width=8, input_shape=(8, 8, 3), norm=keras.layers.LayerNormalization)
+    ...     depth=10, width=8, input_shape=(8, 8, 3),
+    ...     norm=keras.layers.LayerNormalization)
     >>> encoder = keras_contrastive.encoders.of_patches(patches, 4, (32, 32, 3))
     >>> encoder.get_layer("grid").output.shape, encoder.output_shape
     ((None, 7, 7, 64), (None, 64))

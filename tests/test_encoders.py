@@ -4,7 +4,13 @@ import pytest
 
 import keras_contrastive as kc
 from keras_contrastive.encoder_checks import check_encoder, unsynchronized_batch_norms
-from keras_contrastive.encoders import from_application, resnet
+from keras_contrastive.encoders import (
+    feature_maps,
+    from_application,
+    of_patches,
+    resnet,
+)
+from keras_contrastive.layers.sync_batch_normalization import SyncBatchNormalization
 from keras_contrastive.zoo import encoder_config
 
 
@@ -143,6 +149,21 @@ def test_any_width_and_channels(width, channels):
     assert model(images(size=16, channels=channels)).shape == (2, 8 * width)
 
 
+def test_another_norm_stands_where_batch_norm_stood():
+    model = resnet(10, 4, norm=keras.layers.LayerNormalization)
+    plain = resnet(10, 4)
+    assert [x.name for x in model.layers] == [x.name for x in plain.layers]
+    names = {x.name for x in plain.layers if isinstance(x, SyncBatchNormalization)}
+    layer_norms = [x for x in model.layers if x.name in names]
+    assert {type(x) for x in layer_norms} == {keras.layers.LayerNormalization}
+    # An image's features do not depend on the others of the batch.
+    x = images(4).astype("float32")
+    alone = model(x[:1], training=True)
+    np.testing.assert_allclose(model(x, training=True)[:1], alone, rtol=1e-4)
+    zero = resnet(10, 4, norm=keras.layers.LayerNormalization, zero_init_residual=True)
+    assert not np.any(zero.get_layer("stage1_block1_bn2").gamma)
+
+
 def test_scaling_is_inside_and_integers_are_accepted():
     model = resnet(10, 4)
     scaled = keras.Model(model.input, model.get_layer("scaling").output)
@@ -190,6 +211,7 @@ def test_mixed_precision_gives_float32_features():
         ({"stem": "cifar"}, "`stem` must be one of.*Received: stem='cifar'"),
         ({"width": 0}, "`width` must be a positive int. Received: width=0"),
         ({"input_shape": (32, 32)}, "must be .height, width, channels. without"),
+        ({"norm": keras.layers.LayerNormalization()}, "`norm` must make a layer for"),
     ],
 )
 def test_wrong_arguments(arguments, message):
@@ -408,3 +430,60 @@ def test_sixteen_bits_are_divided_by_257(dtype):
     x = x.astype("float32") / 257
     np.testing.assert_array_equal(x, images())
     kc.data.views_from_arrays(x, augmentation=None, batch_size=2)
+
+
+def patch_encoder(size=(4, 4), channels=3):
+    """A convolution that knows where in its patch a pixel is."""
+    inputs = keras.Input((*size, channels))
+    x = keras.layers.Rescaling(1 / 255)(inputs)
+    x = keras.layers.Conv2D(5, 3, padding="same", activation="tanh")(x)
+    return keras.Model(inputs, keras.layers.Flatten()(x), name="patch")
+
+
+@pytest.mark.parametrize("size", [(4, 4), (3, 5)])
+def test_of_patches_gives_the_features_of_each_patch_and_their_mean(size, tmp_path):
+    patch = patch_encoder(size)
+    encoder = of_patches(patch, 2, (9, 8, 3))
+    assert encoder.name == "patch_of_patches"
+    assert encoder.count_params() == patch.count_params()
+    x = images(2, size=9)[:, :, :8]
+    maps = feature_maps(encoder, ["grid", "features"])(x)
+    rows, columns = [(a - b) // 2 + 1 for a, b in zip((9, 8), size, strict=True)]
+    assert maps["grid"].shape[:3] == (2, rows, columns)
+    for r, c in np.ndindex(rows, columns):
+        cut = x[:, 2 * r : 2 * r + size[0], 2 * c : 2 * c + size[1]]
+        np.testing.assert_allclose(maps["grid"][:, r, c], patch(cut), atol=1e-6)
+    mean = np.mean(maps["grid"], axis=(1, 2))
+    np.testing.assert_allclose(maps["features"], mean, atol=1e-6)
+    encoder.save(tmp_path / "encoder.keras")
+    loaded = keras.models.load_model(tmp_path / "encoder.keras")
+    np.testing.assert_array_equal(loaded(x), encoder(x))
+
+
+def test_of_patches_is_in_presets_and_float32_in_mixed_precision():
+    keras.config.set_dtype_policy("mixed_float16")
+    encoder = of_patches(patch_encoder(), 2, (8, 8, 3))
+    assert encoder.get_layer("patch").compute_dtype == "float16"
+    assert encoder.get_layer("patches").compute_dtype == "float32"
+    assert encoder(images(size=8)).dtype == "float32"
+    config = encoder_config.to_config(encoder)
+    assert encoder_config.from_config(config).output_shape == encoder.output_shape
+
+
+@pytest.mark.parametrize(
+    "patch, stride, shape, message",
+    [
+        ((4, 4), 0, (8, 8, 3), "`stride` must be a positive integer.*stride=0"),
+        ((4, 4), 2, (8, 3, 3), r"hold a patch of 4 x 4.*input_shape=\(8, 3, 3\)"),
+        ((4, 4), 2, (None, 8, 3), "hold a patch of 4 x 4.*larger images"),
+        ((4, 4), 2, (8, 8), "must be .height, width, channels."),
+        ((4, 4), 2, (8, 8, 1), "channels of `patch_encoder`, 3.*encoder for 1"),
+    ],
+)
+def test_of_patches_refuses(patch, stride, shape, message):
+    with pytest.raises(ValueError, match=message):
+        of_patches(patch_encoder(patch), stride, shape)
+    if stride == 0:
+        for_any = resnet(10, 4, input_shape=(None, None, 3))
+        with pytest.raises(ValueError, match="patches of one size.*None"):
+            of_patches(for_any, 2, (8, 8, 3))

@@ -61,19 +61,14 @@ class Patches(keras.layers.Layer):
         Args:
             shape: `(..., height, width, channels)`.
         """
-        height_and_width = tuple(shape)[-3:-1]
-        if None in height_and_width or any(
-            side < patch for side, patch in zip(height_and_width, self.size, strict=True)
-        ):
+        sides = list(zip(tuple(shape)[-3:-1], self.size, strict=True))
+        if any(side is None or side < patch for side, patch in sides):
             raise ValueError(
                 f"Images must hold a patch of {self.size[0]} x {self.size[1]} pixels, "
                 f"and be of known size. Received: images of shape {tuple(shape)}. Take "
                 "larger images or smaller patches."
             )
-        return tuple(
-            (side - patch) // self.stride + 1
-            for side, patch in zip(height_and_width, self.size, strict=True)
-        )
+        return tuple((side - patch) // self.stride + 1 for side, patch in sides)
 
     def call(self, images):
         """Return the patches of all images, those of one after those of the other."""

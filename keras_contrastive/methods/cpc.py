@@ -33,7 +33,7 @@ class CPC(ContrastiveModel):
 
     Args:
         encoder: Functional `keras.Model`, images in [0, 255] to features, such as
-            `kc.encoders.of_patches` makes it.
+            `kc.encoders.of_patches` makes it. Layers behind the grid are not trained.
         projector: Layer, features of a patch to its target; by default version 2's
             Dense(64).
         context: Layer, `(batch, H, W, D)` to `(batch, H, W, any)`, that sees no row
@@ -86,15 +86,13 @@ class CPC(ContrastiveModel):
         scale: float = 0.1,
         **kwargs,
     ):
-        check_encoder(encoder)
-        own = encoder.output_names[0]  # of the layer that gives the features
-        maps = feature_maps(encoder, list(dict.fromkeys([grid, own])))
+        maps = _with_features(encoder, grid)
         shape = _check_grid(grid, maps.output[grid].shape)
         projector = projector or self.default_projector(shape[-1])
         if not projector.built:  # of the features of a patch, not of an image
             projector.build((None, shape[-1]))
         super().__init__(encoder, projector, **kwargs)
-        self.maps, self.grid, self.own = maps, grid, own
+        self.maps, self.grid = maps, grid
         self.offsets = _check_offsets(offsets, shape[1])
         self.paper_loss = CPCLoss(candidates)
         self.scale = check_not_negative("scale", scale)
@@ -125,7 +123,7 @@ class CPC(ContrastiveModel):
         ]
         of_first = z[:, self.offsets[0] :]
         return {
-            "features": [maps[self.own]],
+            "features": [maps[self.encoder.name]],
             "anchor": ops.reshape(predictions[0], (-1, self.embedding_dim)),
             "positive": ops.reshape(of_first, (-1, self.embedding_dim)),
             "z": z,
@@ -147,6 +145,14 @@ class CPC(ContrastiveModel):
             "candidates": self.paper_loss.candidates,
             "scale": self.scale,
         }
+
+
+def _with_features(encoder, grid):
+    """Return the encoder with two outputs: the grid and, by its name, its own."""
+    check_encoder(encoder)
+    images = keras.Input(encoder.input_shape[1:], dtype=encoder.inputs[0].dtype)
+    outer = keras.Model(images, encoder(images), name=encoder.name)
+    return feature_maps(outer, [grid, encoder.name])
 
 
 def _check_grid(name, shape):

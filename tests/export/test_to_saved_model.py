@@ -48,6 +48,17 @@ def test_every_signature_equals_the_encoder(signatures, encoder, images):
     assert_equal(expected, signatures["serve_bytes"](image_bytes=files)["features"])
 
 
+def test_an_encoder_of_patches(images, tmp_path):
+    patch = kc.encoders.resnet(
+        10, 4, input_shape=(8, 8, 1), norm=keras.layers.LayerNormalization
+    )
+    encoder = kc.encoders.of_patches(patch, 4, (28, 28, 1))
+    path = export.to_saved_model(encoder, tmp_path / "patches")  # and compared
+    model = tf.saved_model.load(str(path))
+    served = model.signatures["uint8"](images=images[:5])["features"]
+    assert_equal(encoder(images[:5], training=False), served)
+
+
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_any_batch_size(signatures, encoder, images, count):
     floats = tf.constant(images[:count], tf.float32)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_contrastive import export
+from keras_contrastive import encoders, export
 from keras_contrastive.data import load_sample
 
 pytest.importorskip("ai_edge_litert", reason="needs ai-edge-litert")
@@ -44,6 +44,16 @@ def test_variants(folder, encoder, images, variant):
     assert report.size_bytes < (SIZES[variant] + 0.1) * weights
     if variant != "float32":
         assert report.differences["features"]["mean_error"] > 1e-6  # it is quantised
+
+
+def test_an_encoder_of_patches(images, tmp_path):
+    patch = encoders.resnet(
+        10, 4, input_shape=(8, 8, 1), norm=keras.layers.LayerNormalization
+    )
+    encoder = encoders.of_patches(patch, 4, (28, 28, 1))
+    path = export.to_tflite(encoder, tmp_path)
+    report = export.verify(path, encoder, images[:32], repeats=0)
+    assert report.passed, str(report)
 
 
 def test_manifest(folder, encoder):
