@@ -210,8 +210,8 @@ def cpc(size, area=(0.08, 1.0), seed=None) -> Views:
     """Return the policy of CPC: one view, cut into patches by the encoder.
 
     Crop and flip; gray 0.2, then colour jitter (0.4, 0.4, 0.4, 0.4), as in `moco_v1`.
-    Version 2 changes the colours of each patch by itself, and drops some of them; here
-    an image keeps one colour, and what patches share is not only that.
+    Version 2 changes each patch by itself and drops some of its colours; here all
+    patches of an image share one change of colour.
 
     Args:
         size: Side of the view in pixels, or `(height, width)`.

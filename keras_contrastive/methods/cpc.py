@@ -44,7 +44,7 @@ class CPC(ContrastiveModel):
             W, D)`, as in `kc.encoders.feature_maps`.
         offsets: How many rows below the context the predicted patches are, each in
             [1, H - 1]. Version 1 has 1 to 5; the listing of version 2 has 3 alone,
-            the default.
+            the default, which needs 4 rows.
         candidates: `"all"` patches, or those of the predicted rows; see `CPCLoss`.
         scale: s >= 0, which keeps predictions short at the start; version 2 has 0.1,
             version 1 has none (1).
