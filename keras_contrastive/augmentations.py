@@ -231,7 +231,8 @@ def cpc(size, area=(0.08, 1.0), seed=None) -> Views:
     Reference:
         Henaff et al., 2019 (https://arxiv.org/abs/1905.09272).
     """
-    return Views([_first_colors(size, area)], seed=seed, name="cpc")
+    branch = [RandomResizedCrop(size, area), *_first_colors()]
+    return Views([branch], seed=seed, name="cpc")
 
 
 def moco_v2(size, blur=0.5, area=(0.2, 1.0), seed=None) -> Views:

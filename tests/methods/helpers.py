@@ -53,6 +53,7 @@ METHODS = {
     ),
     "pirl": lambda encoder, **kw: kc.PIRL(
         encoder, head(), num_examples=32, num_negatives=8, **kw
+    ),
     # At the paper's scale of 0.1, predictions are short for the first epochs.
     "cpc": lambda encoder, **kw: kc.CPC(
         *(encoder, head(), kc.layers.CausalConvolutions(6, depth=2)),
@@ -67,9 +68,9 @@ METHODS = {
 
 
 # Encoders of methods that need other outputs than features: size of images to encoder.
-ENCODERS = {"pirl": lambda size: tiny_encoder(None, kernel=2)}
 ENCODERS = {
     "cpc": lambda size: kc.encoders.of_patches(tiny_encoder(4), 2, (size, size, 3)),
+    "pirl": lambda size: tiny_encoder(None, kernel=2),
 }
 
 
