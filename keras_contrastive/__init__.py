@@ -28,6 +28,7 @@ from keras_contrastive._version import __version__  # noqa: E402
 from keras_contrastive.methods import (  # noqa: E402
     BYOL,
     CPC,
+    CMC,
     DINO,
     MMCL,
     NNCLR,
@@ -60,6 +61,7 @@ __all__ = [
     "VICReg",
     "BYOL",
     "CPC",
+    "CMC",
     "DINO",
     "MMCL",
     "NNCLR",

@@ -31,6 +31,7 @@ from keras_contrastive.layers.views import Views
 
 __all__ = [
     "byol",
+    "cmc",
     "dino",
     "cpc",
     "evaluation",
@@ -499,6 +500,35 @@ def swav(
     sizes = size, local_size or _share(size, 96 / 224)
     counts, areas, color = (2, local_views), (area, local_area), _color(1.0)
     return _crops(sizes, counts, areas, [*color, *_blur(blur)], seed=seed, name="swav")
+
+
+def cmc(size, strength=0.5, area=(0.2, 1.0), seed=None) -> Views:
+    """Return the policy of CMC: one view of each image, in colour.
+
+    Crop and flip; colour jitter (0.8, 0.8, 0.8, 0.2) times `strength` with probability
+    0.8. No image becomes gray: the model splits each into lightness and colour.
+
+    Args:
+        size: Side of the view in pixels, or `(height, width)`.
+        strength: Factor on the strength of the colour jitter, >= 0; 0 leaves it out.
+        area: Range of the crop's share of the image area.
+        seed: Integer seed of the policy's own generator; see `kc.layers.Views`.
+
+    Returns:
+        A `kc.layers.Views` layer with one view.
+
+    Raises:
+        ValueError: If a strength or a range is impossible.
+
+    Example:
+    >>> (view,) = kc.augmentations.cmc(32)(np.full((4, 32, 32, 3), 9))
+
+    Reference:
+        Tian et al., 2020 (https://arxiv.org/abs/1906.05849);
+        https://github.com/HobbitLong/PyContrast.
+    """
+    jitter = _color(strength)[:1] if strength else []
+    return Views([[RandomResizedCrop(size, area), *jitter]], seed=seed, name="cmc")
 
 
 def pirl(

@@ -14,6 +14,7 @@ from keras_contrastive.checks import check_count
 from keras_contrastive.encoder_checks import check_encoder
 from keras_contrastive.feature_maps import feature_maps
 from keras_contrastive.layers.patches import Patches, PatchGrid
+from keras_contrastive.layers.color_spaces import RGBToLab
 from keras_contrastive.layers.sync_batch_normalization import SyncBatchNormalization
 from keras_contrastive.vit import VIT_SIZES, vit
 
@@ -22,6 +23,7 @@ __all__ = [
     "feature_maps",
     "from_application",
     "of_patches",
+    "lightness_and_color",
     "resnet",
     "side_by_side",
     "vit",
@@ -391,6 +393,47 @@ def of_patches(
     grid = PatchGrid(*cut.grid(input_shape), dtype="float32", name="grid")(x)
     x = layers.GlobalAveragePooling2D(dtype="float32", name="features")(grid)
     return keras.Model(images, x, name=name or f"{patch_encoder.name}_of_patches")
+def lightness_and_color(
+    build: Callable[[tuple], keras.Model],
+    input_shape: tuple[int | None, int | None, int] = (32, 32, 3),
+    color_space: keras.layers.Layer | None = None,
+    name: str | None = None,
+) -> keras.Model:
+    """Make one encoder of two: one sees the lightness of an image, one its colour.
+
+    For CMC. The parts are called "lightness" and "color".
+
+    Args:
+        build: Function, shape of images to an encoder, called with one channel and with
+            two. They see values in [0, 255] as any encoder does.
+        input_shape: `(height, width, 3)` of the images, red, green and blue.
+        color_space: Layer, images to images whose first channel is lightness; by
+            default `kc.layers.RGBToLab()`.
+        name: Name of the encoder; by default that of both parts.
+
+    Returns:
+        A functional `keras.Model` from images in [0, 255] to float32 features
+        `(batch, dim)`, those of lightness first.
+
+    Raises:
+        ValueError: If the images do not have three channels; see also `side_by_side`.
+
+    Example:
+    >>> encoder = keras_contrastive.encoders.lightness_and_color(
+    ...     lambda shape: keras_contrastive.encoders.resnet(10, 16, input_shape=shape))
+    >>> encoder.output_shape
+    (None, 256)
+
+    Reference:
+        Tian et al., 2020 (https://arxiv.org/abs/1906.05849)
+    """
+    color_space = color_space or RGBToLab()
+    parts = {}
+    for part, channels in (("lightness", slice(0, 1)), ("color", slice(1, 3))):
+        images = keras.Input(input_shape, dtype="float32", name="images")
+        x = color_space(images)[..., channels]
+        parts[part] = keras.Model(images, build(tuple(x.shape[1:]))(x))
+    return side_by_side(parts, name)
 
 
 def _check_application(model):

@@ -38,6 +38,7 @@ def test_two_recipes_per_method():
         "VISReg",
         "MMCL",
         "SwAV",
+        "CMC",
         "PIRL",
         "CPC",
     )

@@ -1,6 +1,7 @@
 from keras_contrastive.layers.causal_context import CausalConvolutions, ColumnGRU
 from keras_contrastive.layers.classification_head import ClassificationHead
 from keras_contrastive.layers.clustering import Clustering
+from keras_contrastive.layers.color_spaces import RGBToLab, RGBToYDbDr
 from keras_contrastive.layers.dino_head import DINOHead
 from keras_contrastive.layers.feature_queue import FeatureQueue
 from keras_contrastive.layers.jigsaw import Jigsaw
@@ -8,6 +9,7 @@ from keras_contrastive.layers.memory_bank import MemoryBank
 from keras_contrastive.layers.momentum_target import MomentumTarget
 from keras_contrastive.layers.online_probe import OnlineProbe
 from keras_contrastive.layers.patches import Patches, PatchGrid
+from keras_contrastive.layers.part_heads import PartHeads
 from keras_contrastive.layers.projection_head import ProjectionHead
 from keras_contrastive.layers.prototypes import Prototypes
 from keras_contrastive.layers.random_apply import RandomApply
@@ -34,7 +36,10 @@ __all__ = [
     "OnlineProbe",
     "PatchGrid",
     "Patches",
+    "PartHeads",
     "ProjectionHead",
+    "RGBToLab",
+    "RGBToYDbDr",
     "Prototypes",
     "RandomApply",
     "RandomColorJitter",

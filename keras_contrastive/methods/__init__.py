@@ -2,6 +2,7 @@ from keras_contrastive.methods.align_uniform import AlignUniform
 from keras_contrastive.methods.barlow_twins import BarlowTwins
 from keras_contrastive.methods.batch import Batch, Needs
 from keras_contrastive.methods.byol import BYOL
+from keras_contrastive.methods.cmc import CMC
 from keras_contrastive.methods.contrastive_model import ContrastiveModel
 from keras_contrastive.methods.cpc import CPC
 from keras_contrastive.methods.dino import DINO
@@ -25,6 +26,7 @@ __all__ = [
     "VICReg",
     "BYOL",
     "CPC",
+    "CMC",
     "DINO",
     "MMCL",
     "NNCLR",

@@ -19,6 +19,7 @@ from keras_contrastive.recipes.barlow_twins import (
 )
 from keras_contrastive.recipes.byol import BYOL_IMAGENET, BYOL_SMALL
 from keras_contrastive.recipes.cpc import CPC_IMAGENET, CPC_SMALL
+from keras_contrastive.recipes.cmc import CMC_IMAGENET, CMC_SMALL
 from keras_contrastive.recipes.dcl import DCL_IMAGENET, DCL_SMALL
 from keras_contrastive.recipes.dino import DINO_IMAGENET, DINO_SMALL
 from keras_contrastive.recipes.instance_discrimination import (
@@ -62,6 +63,8 @@ __all__ = [
     "BYOL_SMALL",
     "CPC_IMAGENET",
     "CPC_SMALL",
+    "CMC_IMAGENET",
+    "CMC_SMALL",
     "DCL_IMAGENET",
     "DCL_SMALL",
     "DINO_IMAGENET",

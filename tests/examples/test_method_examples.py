@@ -14,6 +14,7 @@ METHODS = (
     "barlow_twins",
     "byol",
     "cpc",
+    "cmc",
     "dcl",
     "dino",
     "instance_discrimination",

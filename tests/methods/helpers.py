@@ -51,6 +51,9 @@ METHODS = {
     "instance_discrimination": lambda encoder, **kw: kc.InstanceDiscrimination(
         encoder, head(), num_examples=32, num_negatives=8, **kw
     ),
+    "cmc": lambda encoder, **kw: kc.CMC(
+        encoder, head(32), **{"num_examples": 32, "num_negatives": 8, **kw}
+    ),
     "pirl": lambda encoder, **kw: kc.PIRL(
         encoder, head(), num_examples=32, num_negatives=8, **kw
     ),
@@ -70,6 +73,9 @@ METHODS = {
 # Encoders of methods that need other outputs than features: size of images to encoder.
 ENCODERS = {
     "cpc": lambda size: kc.encoders.of_patches(tiny_encoder(4), 2, (size, size, 3)),
+    "cmc": lambda size: kc.encoders.lightness_and_color(
+        lambda shape: tiny_encoder(size, shape[-1], width=3), (size, size, 3)
+    ),
     "pirl": lambda size: tiny_encoder(None, kernel=2),
 }
 
