@@ -27,8 +27,8 @@ from keras_contrastive import (  # noqa: E402
 from keras_contrastive._version import __version__  # noqa: E402
 from keras_contrastive.methods import (  # noqa: E402
     BYOL,
-    CPC,
     CMC,
+    CPC,
     DINO,
     MMCL,
     NNCLR,

@@ -13,8 +13,8 @@ from keras import layers
 from keras_contrastive.checks import check_count
 from keras_contrastive.encoder_checks import check_encoder
 from keras_contrastive.feature_maps import feature_maps
-from keras_contrastive.layers.patches import Patches, PatchGrid
 from keras_contrastive.layers.color_spaces import RGBToLab
+from keras_contrastive.layers.patches import Patches, PatchGrid
 from keras_contrastive.layers.sync_batch_normalization import SyncBatchNormalization
 from keras_contrastive.vit import VIT_SIZES, vit
 
@@ -393,6 +393,8 @@ def of_patches(
     grid = PatchGrid(*cut.grid(input_shape), dtype="float32", name="grid")(x)
     x = layers.GlobalAveragePooling2D(dtype="float32", name="features")(grid)
     return keras.Model(images, x, name=name or f"{patch_encoder.name}_of_patches")
+
+
 def lightness_and_color(
     build: Callable[[tuple], keras.Model],
     input_shape: tuple[int | None, int | None, int] = (32, 32, 3),

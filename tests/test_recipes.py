@@ -89,10 +89,24 @@ def pooled(dim=8, size=None):
     return keras.Model(inputs, keras.layers.Dense(dim)(x))
 
 
-ENCODERS = {"CPC": lambda: kc.encoders.of_patches(pooled(size=4), 2, (10, 10, 3))}
+def halves():
+    """An encoder of two."""
+    images = keras.Input((4, 4, 3))
+    parts = {
+        name: keras.Model(images, keras.layers.Dense(4)(images[:, i, 0]))
+        for i, name in enumerate(("lightness", "color"))
+    }
+    return kc.encoders.side_by_side(parts)
+
+
+ENCODERS = {
+    "CMC": halves,
+    "CPC": lambda: kc.encoders.of_patches(pooled(size=4), 2, (10, 10, 3)),
+}
 
 REQUIRED = {
     "InstanceDiscrimination": {"num_examples": 20},
+    "CMC": {"num_examples": 20},
     "PCL": {"num_examples": 100_000},
     "PIRL": {"num_examples": 20},
 }
@@ -103,8 +117,9 @@ def test_model_has_every_constant(recipe):
     encoder = ENCODERS.get(recipe.method, pooled)()
     model = recipe.model(encoder, **REQUIRED.get(recipe.method, {}))
     assert type(model).__name__ == recipe.method
-    assert type(model.projector) is recipe.projector_class
-    head = model.projector.get_config()
+    projector, *_ = getattr(model.projector, "heads", [model.projector])
+    assert type(projector) is recipe.projector_class
+    head = projector.get_config()
     for name, value in recipe.projector.items():
         if name == "hidden_units":
             value = [8 if width == "dim" else width for width in value]

@@ -8,8 +8,8 @@ from keras_contrastive.layers.jigsaw import Jigsaw
 from keras_contrastive.layers.memory_bank import MemoryBank
 from keras_contrastive.layers.momentum_target import MomentumTarget
 from keras_contrastive.layers.online_probe import OnlineProbe
-from keras_contrastive.layers.patches import Patches, PatchGrid
 from keras_contrastive.layers.part_heads import PartHeads
+from keras_contrastive.layers.patches import Patches, PatchGrid
 from keras_contrastive.layers.projection_head import ProjectionHead
 from keras_contrastive.layers.prototypes import Prototypes
 from keras_contrastive.layers.random_apply import RandomApply

@@ -18,8 +18,8 @@ from keras_contrastive.recipes.barlow_twins import (
     BARLOW_TWINS_SMALL,
 )
 from keras_contrastive.recipes.byol import BYOL_IMAGENET, BYOL_SMALL
-from keras_contrastive.recipes.cpc import CPC_IMAGENET, CPC_SMALL
 from keras_contrastive.recipes.cmc import CMC_IMAGENET, CMC_SMALL
+from keras_contrastive.recipes.cpc import CPC_IMAGENET, CPC_SMALL
 from keras_contrastive.recipes.dcl import DCL_IMAGENET, DCL_SMALL
 from keras_contrastive.recipes.dino import DINO_IMAGENET, DINO_SMALL
 from keras_contrastive.recipes.instance_discrimination import (
