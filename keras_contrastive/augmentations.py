@@ -34,6 +34,7 @@ __all__ = [
     "cmc",
     "dino",
     "cpc",
+    "dim",
     "evaluation",
     "gallery",
     "infomin",
@@ -234,6 +235,32 @@ def cpc(size, area=(0.08, 1.0), seed=None) -> Views:
     """
     branch = [RandomResizedCrop(size, area), *_first_colors()]
     return Views([branch], seed=seed, name="cpc")
+
+
+def dim(size, area=(0.4, 1.0), seed=None) -> Views:
+    """Return the policy of DIM: one view, crop and flip alone.
+
+    The authors change no image of CIFAR, and flip those of STL-10.
+
+    Args:
+        size: Side of the view in pixels, or `(height, width)`.
+        area: Range of the crop's share of the image area.
+        seed: Integer seed of the policy's own generator; see `kc.layers.Views`.
+
+    Returns:
+        A `kc.layers.Views` layer with one view.
+
+    Raises:
+        ValueError: If a range is impossible.
+
+    Example:
+    >>> (view,) = kc.augmentations.dim(32)(np.full((4, 32, 32, 3), 9))
+
+    Reference:
+        Hjelm et al., 2019 (https://arxiv.org/abs/1808.06670);
+        https://github.com/rdevon/DIM.
+    """
+    return Views([[RandomResizedCrop(size, area)]], seed=seed, name="dim")
 
 
 def moco_v2(size, blur=0.5, area=(0.2, 1.0), seed=None) -> Views:

@@ -109,6 +109,27 @@ def all_reduce_sum(x):
     return context.all_reduce(tf.distribute.ReduceOp.SUM, x)
 
 
+def uniform_rows(local_batch, shape, seed, **kwargs):
+    """Draw uniform numbers for each example, the same on any number of replicas.
+
+    They are drawn for the global batch, of which each replica takes its part.
+
+    Args:
+        local_batch: Number of examples on this replica, the same on all replicas.
+        shape: Shape of the numbers of one example, a tuple.
+        seed: Two integers: the same seed, the same numbers.
+        **kwargs: As in `tf.random.stateless_uniform`; numbers in [0, 1) by default.
+
+    Returns:
+        Tensor of shape `(local_batch, *shape)`.
+    """
+    seed = tf.stack([tf.cast(part, tf.int32) for part in seed])
+    shape = (num_replicas() * local_batch, *shape)
+    drawn = tf.random.stateless_uniform(shape, seed, **kwargs)
+    start = replica_id() * local_batch
+    return drawn[start : start + local_batch]
+
+
 def shared_seed():
     """Return two random integers, new in every step and the same on all replicas."""
     seed = tf.random.uniform((1, 2), maxval=2**31 - 1, dtype=tf.int32)

@@ -39,6 +39,39 @@ def feature_maps(encoder: keras.Model, names: list[str]) -> keras.Model:
     >>> {name: x.shape for name, x in model(np.zeros((2, 32, 32, 3))).items()}
     {'conv3': TensorShape([2, 16, 16, 32]), 'features': TensorShape([2, 128])}
     """
+    model, wanted = _mapped(encoder, names)
+    maps = {name: model.output[1][path] for name, path in wanted.items()}
+    return keras.Model(model.input, maps, name=f"{encoder.name}_maps")
+
+
+def features_and_maps(encoder: keras.Model, names: list[str]) -> keras.Model:
+    """Build a model that gives an encoder's features beside intermediate outputs.
+
+    Args:
+        encoder: As in `feature_maps`.
+        names: Names of layers, as in `feature_maps`.
+
+    Returns:
+        A functional `keras.Model` from the encoder's images to the list of its features
+        and of the output of each layer, in the order of `names`.
+
+    Raises:
+        ValueError: As in `feature_maps`.
+
+    Example:
+    >>> encoder = keras_contrastive.encoders.resnet(depth=10, width=16)
+    >>> features, map = features_and_maps(encoder, ["conv3"])(np.zeros((2, 32, 32, 3)))
+    >>> features.shape, map.shape
+    (TensorShape([2, 128]), TensorShape([2, 16, 16, 32]))
+    """
+    model, wanted = _mapped(encoder, names)
+    features, maps = model.output
+    outputs = [features, *(maps[wanted[name]] for name in names)]
+    return keras.Model(model.input, outputs, name=f"{encoder.name}_and_maps")
+
+
+def _mapped(encoder, names):
+    """A model with outputs `(features, {path: map})`, and the path of each name."""
     check_encoder(encoder)
     if isinstance(names, str) or not names:
         raise ValueError(
@@ -48,9 +81,7 @@ def feature_maps(encoder: keras.Model, names: list[str]) -> keras.Model:
     paths = list(_paths(encoder))
     known = _stages(paths) | {path: path for path in paths}
     wanted = {name: _meant(name, known, encoder.name) for name in names}
-    model = _with_maps(encoder, set(wanted.values()))
-    maps = {name: model.output[1][path] for name, path in wanted.items()}
-    return keras.Model(model.input, maps, name=f"{encoder.name}_maps")
+    return _with_maps(encoder, set(wanted.values())), wanted
 
 
 def _paths(model):

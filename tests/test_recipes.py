@@ -47,6 +47,7 @@ def test_two_recipes_per_method():
         methods.count("MoCo") == 7
     )  # of three versions, one with two networks, and InfoMin
     assert methods.count("PCL") == 3  # of two versions
+    assert methods.count("DIM") == 1  # its authors train on small images
 
 
 @each
@@ -86,6 +87,9 @@ def pooled(dim=8, size=None):
     """An encoder without layers that cost anything."""
     inputs = keras.Input((size, size, 3))
     x = keras.layers.GlobalAveragePooling2D()(inputs)
+    inputs = keras.Input((4, 4, 3))
+    x = keras.layers.Identity(name="map")(inputs)
+    x = keras.layers.GlobalAveragePooling2D()(x)
     return keras.Model(inputs, keras.layers.Dense(dim)(x))
 
 
@@ -105,6 +109,7 @@ ENCODERS = {
 }
 
 REQUIRED = {
+    "DIM": {"local_map": "map"},
     "InstanceDiscrimination": {"num_examples": 20},
     "CMC": {"num_examples": 20},
     "PCL": {"num_examples": 100_000},

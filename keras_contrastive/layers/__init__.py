@@ -5,6 +5,7 @@ from keras_contrastive.layers.color_spaces import RGBToLab, RGBToYDbDr
 from keras_contrastive.layers.dino_head import DINOHead
 from keras_contrastive.layers.feature_queue import FeatureQueue
 from keras_contrastive.layers.jigsaw import Jigsaw
+from keras_contrastive.layers.gradient_reversal import GradientReversal
 from keras_contrastive.layers.memory_bank import MemoryBank
 from keras_contrastive.layers.momentum_target import MomentumTarget
 from keras_contrastive.layers.online_probe import OnlineProbe
@@ -18,6 +19,7 @@ from keras_contrastive.layers.random_gaussian_blur import RandomGaussianBlur
 from keras_contrastive.layers.random_grayscale import RandomGrayscale
 from keras_contrastive.layers.random_resized_crop import RandomResizedCrop
 from keras_contrastive.layers.random_solarize import RandomSolarize
+from keras_contrastive.layers.residual_head import ResidualHead
 from keras_contrastive.layers.resize_and_center_crop import ResizeAndCenterCrop
 from keras_contrastive.layers.running_mean import RunningMean
 from keras_contrastive.layers.sync_batch_normalization import SyncBatchNormalization
@@ -31,6 +33,7 @@ __all__ = [
     "DINOHead",
     "FeatureQueue",
     "Jigsaw",
+    "GradientReversal",
     "MemoryBank",
     "MomentumTarget",
     "OnlineProbe",
@@ -47,6 +50,7 @@ __all__ = [
     "RandomGrayscale",
     "RandomResizedCrop",
     "RandomSolarize",
+    "ResidualHead",
     "ResizeAndCenterCrop",
     "RunningMean",
     "SyncBatchNormalization",

@@ -115,6 +115,13 @@ class MemoryBank(keras.layers.Layer):
         """
         v = l2_normalize(embeddings)
         return ops.einsum("nkd,nd->nk", self.rows(entries), v)
+        return distribute.uniform_rows(
+            ops.shape(ids)[0],
+            (count,),
+            seed=(0, seed),
+            maxval=self.num_examples,
+            dtype=ids.dtype,
+        )
 
     def update(self, ids, features, applied=True):
         """Move the rows of a batch towards its features.

@@ -5,6 +5,7 @@ from keras_contrastive.methods.byol import BYOL
 from keras_contrastive.methods.cmc import CMC
 from keras_contrastive.methods.contrastive_model import ContrastiveModel
 from keras_contrastive.methods.cpc import CPC
+from keras_contrastive.methods.dim import DIM
 from keras_contrastive.methods.dino import DINO
 from keras_contrastive.methods.instance_discrimination import InstanceDiscrimination
 from keras_contrastive.methods.lejepa import LeJEPA
@@ -27,6 +28,7 @@ __all__ = [
     "BYOL",
     "CPC",
     "CMC",
+    "DIM",
     "DINO",
     "MMCL",
     "NNCLR",

@@ -21,6 +21,7 @@ from keras_contrastive.recipes.byol import BYOL_IMAGENET, BYOL_SMALL
 from keras_contrastive.recipes.cmc import CMC_IMAGENET, CMC_SMALL
 from keras_contrastive.recipes.cpc import CPC_IMAGENET, CPC_SMALL
 from keras_contrastive.recipes.dcl import DCL_IMAGENET, DCL_SMALL
+from keras_contrastive.recipes.dim import DIM_SMALL
 from keras_contrastive.recipes.dino import DINO_IMAGENET, DINO_SMALL
 from keras_contrastive.recipes.instance_discrimination import (
     INSTANCE_DISCRIMINATION_IMAGENET,
@@ -67,6 +68,7 @@ __all__ = [
     "CMC_SMALL",
     "DCL_IMAGENET",
     "DCL_SMALL",
+    "DIM_SMALL",
     "DINO_IMAGENET",
     "DINO_SMALL",
     "INFOMIN_IMAGENET",

@@ -52,7 +52,7 @@ class Recipe:
         loss_arguments: Arguments of `loss_class`. One that is the method's too follows
             what `model` is given for it.
         projector_class: Class of the projector.
-        projector: Arguments of the projector.
+        projector: Arguments of the projector, empty for one without.
         predictor: Arguments of the predictor, empty without one.
         target_momentum: How the target follows, empty without a target.
         augmentation: Name of the policy in `keras_contrastive.augmentations`.
@@ -193,8 +193,10 @@ class Recipe:
 
 def _head(layer, arguments, dim, name):
     """A head in which `"dim"` is the width of its input."""
-    widths = [dim if width == "dim" else width for width in arguments["hidden_units"]]
-    return layer(**{**arguments, "hidden_units": tuple(widths)}, name=name)
+    if "hidden_units" in arguments:
+        widths = (dim if w == "dim" else w for w in arguments["hidden_units"])
+        arguments = {**arguments, "hidden_units": tuple(widths)}
+    return layer(**arguments, name=name)
 
 
 def from_source(source: str, **exceptions: str) -> dict[str, str]:

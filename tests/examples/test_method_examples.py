@@ -16,6 +16,7 @@ METHODS = (
     "cpc",
     "cmc",
     "dcl",
+    "dim",
     "dino",
     "instance_discrimination",
     "lejepa",
@@ -39,6 +40,10 @@ def tiny_encoder(depth, width, input_shape, norm=None):
     images = keras.Input(input_shape)
     x = keras.layers.Conv2D(8, 7, strides=7)(keras.layers.Rescaling(1 / 255)(images))
     return keras.Model(images, keras.layers.GlobalMaxPooling2D()(x))
+    x = keras.layers.Rescaling(1 / 255)(images)
+    x = keras.layers.AveragePooling2D(7, name="conv4")(x)
+    features = keras.layers.Dense(8)(keras.layers.Flatten()(x))
+    return keras.Model(images, features)
 
 
 @pytest.mark.parametrize("name", METHODS)

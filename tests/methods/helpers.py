@@ -63,6 +63,10 @@ METHODS = {
         **{"offsets": (1, 2), "scale": 1.0, **kw},
     ),
     "lejepa": lambda encoder, **kw: kc.LeJEPA(encoder, head(), num_slices=64, **kw),
+    "dim": lambda encoder, **kw: kc.DIM(
+        *(encoder, head(), kc.layers.ResidualHead(4), "map", 0.5),
+        **{"prior_units": 3, "discriminator": score(), **kw},
+    ),
     # At its full weight, shape shrinks the embeddings of a batch of 8: see VISRegLoss.
     "visreg": lambda encoder, **kw: kc.VISReg(
         encoder, head(), num_slices=64, shape=0.25, **kw
@@ -94,6 +98,11 @@ def head(hidden_units=8):
     """A head of few units: of one without a bias some outputs are near 0, and then a
     loss of unit vectors magnifies rounding; a predictor is better wider."""
     return kc.layers.ProjectionHead(4, hidden_units=hidden_units)
+
+
+def score():
+    """DIM's discriminator, with few units."""
+    return kc.layers.ProjectionHead(1, 8, hidden_bias=True, hidden_norm=False)
 
 
 def clustered(model):
