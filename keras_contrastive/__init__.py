@@ -26,6 +26,7 @@ from keras_contrastive import (  # noqa: E402
 )
 from keras_contrastive._version import __version__  # noqa: E402
 from keras_contrastive.methods import (  # noqa: E402
+    AMDIM,
     BYOL,
     CMC,
     CPC,
@@ -58,6 +59,7 @@ from keras_contrastive.zoo import (  # noqa: E402
 )
 
 __all__ = [
+    "AMDIM",
     "AlignUniform",
     "VICReg",
     "BYOL",

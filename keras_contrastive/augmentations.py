@@ -30,6 +30,7 @@ from keras_contrastive.layers.resize_and_center_crop import ResizeAndCenterCrop
 from keras_contrastive.layers.views import Views
 
 __all__ = [
+    "amdim",
     "byol",
     "cmc",
     "dino",
@@ -261,6 +262,40 @@ def dim(size, area=(0.4, 1.0), seed=None) -> Views:
         https://github.com/rdevon/DIM.
     """
     return Views([[RandomResizedCrop(size, area)]], seed=seed, name="dim")
+
+
+def amdim(size, area=(0.3, 1.0), hue=0.2, seed=None) -> Views:
+    """Return the policy of AMDIM: two views of the same distribution.
+
+    Crop with an aspect ratio of 0.7 to 1.4 and flip; colour jitter (0.4, 0.4, 0.4, hue)
+    with probability 0.8; gray 0.25. The authors flip both views of an image or none,
+    here each is flipped by itself. They do not crop CIFAR but shift it, by up to 4
+    pixels with probability 0.8, with its mirror image behind the border; a small
+    change as that is `area=(0.75, 1.0)`. They crop with bicubic interpolation, here it
+    is bilinear.
+
+    Args:
+        size: Side of the views in pixels, or `(height, width)`.
+        area: Range of the crop's share of the image area.
+        hue: Strength of the hue in the colour jitter: 0.2, and for ImageNet 0.1.
+        seed: Integer seed of the policy's own generator; see `kc.layers.Views`.
+
+    Returns:
+        A `kc.layers.Views` layer with two views.
+
+    Raises:
+        ValueError: If a strength or a range is impossible.
+
+    Example:
+    >>> view_1, view_2 = kc.augmentations.amdim(32)(np.full((4, 32, 32, 3), 9))
+
+    Reference:
+        Bachman et al., 2019 (https://arxiv.org/abs/1906.00910);
+        https://github.com/Philip-Bachman/amdim-public.
+    """
+    crop = RandomResizedCrop(size, area, aspect_ratio=(0.7, 1.4))
+    color = [RandomColorJitter(0.4, 0.4, 0.4, hue), RandomGrayscale(0.25)]
+    return Views([[crop, *color]] * 2, seed=seed, name="amdim")
 
 
 def moco_v2(size, blur=0.5, area=(0.2, 1.0), seed=None) -> Views:

@@ -11,6 +11,7 @@ import keras
 from keras import layers
 
 from keras_contrastive.checks import check_count
+from keras_contrastive.amdim_encoder import amdim
 from keras_contrastive.encoder_checks import check_encoder
 from keras_contrastive.feature_maps import feature_maps
 from keras_contrastive.layers.color_spaces import RGBToLab
@@ -20,6 +21,7 @@ from keras_contrastive.vit import VIT_SIZES, vit
 
 __all__ = [
     "VIT_SIZES",
+    "amdim",
     "feature_maps",
     "from_application",
     "of_patches",

@@ -23,7 +23,8 @@ def feature_maps(encoder: keras.Model, names: list[str]) -> keras.Model:
             sure, the path: `"resnet50/conv1_relu"`. For an encoder of
             `kc.encoders.resnet` also `"conv1"` for the stem and `"conv2"` to `"conv5"`
             for the ends of the four stages, as He et al. call them in table 1. One of
-            `kc.encoders.vit` has `"block1"` ... and `"patch_tokens"`.
+            `kc.encoders.vit` has `"block1"` ... and `"patch_tokens"`, one of
+            `kc.encoders.amdim` has `"map7"` and `"map5"`.
 
     Returns:
         A functional `keras.Model` from the encoder's images to a dict with the output

@@ -41,6 +41,7 @@ def test_two_recipes_per_method():
         "CMC",
         "PIRL",
         "CPC",
+        "AMDIM",
     )
     assert {methods.count(m) for m in expected} == {2}
     assert (
@@ -109,6 +110,7 @@ ENCODERS = {
 }
 
 REQUIRED = {
+    "AMDIM": {"maps": ["map", "map"]},
     "DIM": {"local_map": "map"},
     "InstanceDiscrimination": {"num_examples": 20},
     "CMC": {"num_examples": 20},

@@ -1,4 +1,5 @@
 from keras_contrastive.methods.align_uniform import AlignUniform
+from keras_contrastive.methods.amdim import AMDIM
 from keras_contrastive.methods.barlow_twins import BarlowTwins
 from keras_contrastive.methods.batch import Batch, Needs
 from keras_contrastive.methods.byol import BYOL
@@ -23,6 +24,7 @@ from keras_contrastive.methods.vicreg import VICReg
 from keras_contrastive.methods.visreg import VISReg
 
 __all__ = [
+    "AMDIM",
     "AlignUniform",
     "VICReg",
     "BYOL",

@@ -13,6 +13,7 @@ from keras_contrastive.recipes.align_uniform import (
     ALIGN_UNIFORM_IMAGENET,
     ALIGN_UNIFORM_SMALL,
 )
+from keras_contrastive.recipes.amdim import AMDIM_IMAGENET, AMDIM_SMALL
 from keras_contrastive.recipes.barlow_twins import (
     BARLOW_TWINS_IMAGENET,
     BARLOW_TWINS_SMALL,
@@ -56,6 +57,8 @@ from keras_contrastive.recipes.visreg import VISREG_IMAGENET, VISREG_SMALL
 __all__ = [
     "ALIGN_UNIFORM_IMAGENET",
     "ALIGN_UNIFORM_SMALL",
+    "AMDIM_IMAGENET",
+    "AMDIM_SMALL",
     "VICREG_IMAGENET",
     "VICREG_SMALL",
     "BARLOW_TWINS_IMAGENET",

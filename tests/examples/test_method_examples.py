@@ -11,6 +11,7 @@ import keras_contrastive as kc
 EXAMPLES = pathlib.Path(__file__).parent.parent.parent / "examples"
 METHODS = (
     "align_uniform",
+    "amdim",
     "barlow_twins",
     "byol",
     "cpc",
@@ -46,6 +47,10 @@ def tiny_encoder(depth, width, input_shape, norm=None):
     return keras.Model(images, features)
 
 
+def tiny_amdim(width, depth, dim, input_shape, make=kc.encoders.amdim):
+    return make(2, 1, 8, input_shape=input_shape)
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_example(name, tmp_path, monkeypatch, capsys, load_script):
     script, parse = load_script(EXAMPLES / f"{name}.py")
@@ -54,6 +59,7 @@ def test_example(name, tmp_path, monkeypatch, capsys, load_script):
     small = [tuple(part[:128] for part in split) for split in sample]
     monkeypatch.setattr(kc.data, "load_sample", lambda: small)
     monkeypatch.setattr(kc.encoders, "resnet", tiny_encoder)
+    monkeypatch.setattr(kc.encoders, "amdim", tiny_amdim)
     parse("--epochs=1", f"--output={tmp_path / name}")
     script.main([])
     assert "kNN accuracy" in capsys.readouterr().out
@@ -61,7 +67,8 @@ def test_example(name, tmp_path, monkeypatch, capsys, load_script):
     method = LOSSES.get(name, name)
     assert getattr(kc, about["method"]).__module__.endswith(f"methods.{method}")
     encoder = kc.from_preset(tmp_path / name)
-    assert np.isfinite(encoder(small[1][0][:2])).all()
+    prepare = kc.augmentations.evaluation(encoder.input_shape[1:3])
+    assert np.isfinite(encoder(prepare(small[1][0][:2]))).all()
 
 
 def test_every_method_has_an_example():

@@ -67,6 +67,9 @@ METHODS = {
         *(encoder, head(), kc.layers.ResidualHead(4), "map", 0.5),
         **{"prior_units": 3, "discriminator": score(), **kw},
     ),
+    "amdim": lambda encoder, **kw: kc.AMDIM(
+        encoder, head(), ("map5", "map"), small_heads(), **kw
+    ),
     # At its full weight, shape shrinks the embeddings of a batch of 8: see VISRegLoss.
     "visreg": lambda encoder, **kw: kc.VISReg(
         encoder, head(), num_slices=64, shape=0.25, **kw
@@ -82,6 +85,7 @@ ENCODERS = {
     ),
     "pirl": lambda size: tiny_encoder(None, kernel=2),
 }
+ENCODERS = {"amdim": lambda size: two_maps_encoder(size)}
 
 
 def encoder_of(name, size=8):
@@ -98,6 +102,11 @@ def head(hidden_units=8):
     """A head of few units: of one without a bias some outputs are near 0, and then a
     loss of unit vectors magnifies rounding; a predictor is better wider."""
     return kc.layers.ProjectionHead(4, hidden_units=hidden_units)
+
+
+def small_heads():
+    """AMDIM's heads of both maps, without a batch norm behind the hidden layer."""
+    return {name: kc.layers.ResidualHead(4, False, False) for name in ("map5", "map")}
 
 
 def score():
@@ -128,6 +137,15 @@ def tiny_encoder(size=8, channels=3, width=6, kernel=3):
     x = keras.layers.ReLU(name="map")(x)
     outputs = keras.layers.GlobalAveragePooling2D(dtype="float32")(x)
     return keras.Model(inputs, outputs, name="tiny_encoder")
+
+
+def two_maps_encoder(size=8):
+    """The tiny encoder, and a second map of 2 x 2 places behind the first."""
+    encoder = tiny_encoder(size)
+    x = encoder.get_layer("map").output
+    x = keras.layers.Conv2D(6, 2, activation="relu", name="map5")(x)
+    outputs = keras.layers.GlobalAveragePooling2D(dtype="float32")(x)
+    return keras.Model(encoder.input, outputs, name="two_maps")
 
 
 def set_seed(seed):
