@@ -75,24 +75,6 @@ def local_rows(local_batch):
     return tf.range(local_batch) + local_offset(local_batch)
 
 
-def draw(shape, seed, maxval=None, dtype=tf.float32):
-    """Draw uniform random numbers for the examples of this replica.
-
-    An example of the global batch gets the same numbers on any number of replicas.
-
-    Args:
-        shape: `(batch, ...)`; the batch is that of this replica, as long on the others.
-        seed: Integer tensor `(2,)`, the same on all replicas.
-        maxval: Numbers are in [0, maxval); needed for integers, 1 for floats.
-        dtype: Their dtype.
-    """
-    size, *rest = shape
-    everything = (num_replicas() * size, *rest)
-    drawn = tf.random.stateless_uniform(everything, seed, maxval=maxval, dtype=dtype)
-    start = replica_id() * size
-    return drawn[start : start + size]
-
-
 def all_reduce_mean(x):
     """Mean of `x` over the replicas; `x` itself on one replica."""
     if num_replicas() == 1:

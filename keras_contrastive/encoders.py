@@ -10,8 +10,8 @@ from collections.abc import Callable
 import keras
 from keras import layers
 
-from keras_contrastive.checks import check_count
 from keras_contrastive.amdim_encoder import amdim
+from keras_contrastive.checks import check_count
 from keras_contrastive.encoder_checks import check_encoder
 from keras_contrastive.feature_maps import feature_maps
 from keras_contrastive.layers.color_spaces import RGBToLab

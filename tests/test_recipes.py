@@ -44,9 +44,7 @@ def test_two_recipes_per_method():
         "AMDIM",
     )
     assert {methods.count(m) for m in expected} == {2}
-    assert (
-        methods.count("MoCo") == 7
-    )  # of three versions, one with two networks, and InfoMin
+    assert methods.count("MoCo") == 7  # three versions, one of two networks, InfoMin
     assert methods.count("PCL") == 3  # of two versions
     assert methods.count("DIM") == 1  # its authors train on small images
 
@@ -87,8 +85,6 @@ def test_optimizer_is_new_and_unbound(recipe):
 def pooled(dim=8, size=None):
     """An encoder without layers that cost anything."""
     inputs = keras.Input((size, size, 3))
-    x = keras.layers.GlobalAveragePooling2D()(inputs)
-    inputs = keras.Input((4, 4, 3))
     x = keras.layers.Identity(name="map")(inputs)
     x = keras.layers.GlobalAveragePooling2D()(x)
     return keras.Model(inputs, keras.layers.Dense(dim)(x))

@@ -4,8 +4,8 @@ from keras_contrastive.layers.clustering import Clustering
 from keras_contrastive.layers.color_spaces import RGBToLab, RGBToYDbDr
 from keras_contrastive.layers.dino_head import DINOHead
 from keras_contrastive.layers.feature_queue import FeatureQueue
-from keras_contrastive.layers.jigsaw import Jigsaw
 from keras_contrastive.layers.gradient_reversal import GradientReversal
+from keras_contrastive.layers.jigsaw import Jigsaw
 from keras_contrastive.layers.memory_bank import MemoryBank
 from keras_contrastive.layers.momentum_target import MomentumTarget
 from keras_contrastive.layers.online_probe import OnlineProbe

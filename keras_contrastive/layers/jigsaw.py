@@ -62,16 +62,13 @@ class Jigsaw(keras.layers.Layer):
         images = ops.convert_to_tensor(images)
         cell, patch = self._sides(images.shape)
         batch, count = ops.shape(images)[0], self.num_patches
-        seed = ops.cast(seed, "int32")
-
-        def drawn(number, *shape):
-            return distribute.draw((batch, count, *shape), ops.stack([seed, number]))
-
         cells = self._cells(images, cell)
-        order = ops.argsort(drawn(1), axis=1)
+        order = distribute.uniform_rows(batch, (count,), seed=(3, seed))
+        order = ops.argsort(order, axis=1)
         cells = tf.gather(cells, order, batch_dims=1)
         free = [side - part + 1.0 for side, part in zip(cell, patch, strict=True)]
-        starts = tf.cast(drawn(2, 2) * free, "int32")
+        starts = distribute.uniform_rows(batch, (count, 2), seed=(4, seed))
+        starts = tf.cast(starts * free, "int32")
         rows = starts[..., 0, None] + tf.range(patch[0])
         columns = starts[..., 1, None] + tf.range(patch[1])
         patches = tf.gather(cells, rows, axis=2, batch_dims=2)

@@ -95,9 +95,10 @@ class MemoryBank(keras.layers.Layer):
             Integer tensor `(batch, 1 + count)`, of the dtype of `ids`: the own number,
             then the draws, among which it may be again.
         """
-        drawn = distribute.draw(
-            (ops.shape(ids)[0], count),
-            seed=ops.stack([0, ops.cast(seed, "int32")]),
+        drawn = distribute.uniform_rows(
+            ops.shape(ids)[0],
+            (count,),
+            seed=(0, seed),
             maxval=self.num_examples,
             dtype=ids.dtype,
         )
@@ -115,13 +116,6 @@ class MemoryBank(keras.layers.Layer):
         """
         v = l2_normalize(embeddings)
         return ops.einsum("nkd,nd->nk", self.rows(entries), v)
-        return distribute.uniform_rows(
-            ops.shape(ids)[0],
-            (count,),
-            seed=(0, seed),
-            maxval=self.num_examples,
-            dtype=ids.dtype,
-        )
 
     def update(self, ids, features, applied=True):
         """Move the rows of a batch towards its features.

@@ -5,8 +5,7 @@ from keras import ops
 
 from keras_contrastive import recipes
 from keras_contrastive.checks import check_count, check_not_negative
-from keras_contrastive.encoder_checks import check_encoder
-from keras_contrastive.feature_maps import feature_maps
+from keras_contrastive.feature_maps import features_and_maps
 from keras_contrastive.layers.causal_context import CausalConvolutions
 from keras_contrastive.losses.cpc_loss import CPCLoss
 from keras_contrastive.methods.batch import Needs
@@ -86,8 +85,8 @@ class CPC(ContrastiveModel):
         scale: float = 0.1,
         **kwargs,
     ):
-        maps = _with_features(encoder, grid)
-        shape = _check_grid(grid, maps.output[grid].shape)
+        maps = features_and_maps(encoder, [grid])
+        shape = _check_grid(grid, maps.output_shape[1])
         projector = projector or self.default_projector(shape[-1])
         if not projector.built:  # of the features of a patch, not of an image
             projector.build((None, shape[-1]))
@@ -112,8 +111,7 @@ class CPC(ContrastiveModel):
 
     def forward(self, batch, training):
         """Targets z, and for each offset the predictions p_rw of z_r+o,w."""
-        maps = self.maps(batch.views[0], training=training)
-        g = maps[self.grid]  # (n, H, W, D)
+        features, g = self.maps(batch.views[0], training=training)  # (n, H, W, D)
         z = self.projector(ops.reshape(g, (-1, g.shape[-1])), training=training)
         z = ops.reshape(z, (-1, *g.shape[1:3], self.embedding_dim))
         c = self.context(g, training=training)
@@ -123,7 +121,7 @@ class CPC(ContrastiveModel):
         ]
         of_first = z[:, self.offsets[0] :]
         return {
-            "features": [maps[self.encoder.name]],
+            "features": [features],
             "anchor": ops.reshape(predictions[0], (-1, self.embedding_dim)),
             "positive": ops.reshape(of_first, (-1, self.embedding_dim)),
             "z": z,
@@ -145,14 +143,6 @@ class CPC(ContrastiveModel):
             "candidates": self.paper_loss.candidates,
             "scale": self.scale,
         }
-
-
-def _with_features(encoder, grid):
-    """Return the encoder with two outputs: the grid and, by its name, its own."""
-    check_encoder(encoder)
-    images = keras.Input(encoder.input_shape[1:], dtype=encoder.inputs[0].dtype)
-    outer = keras.Model(images, encoder(images), name=encoder.name)
-    return feature_maps(outer, [grid, encoder.name])
 
 
 def _check_grid(name, shape):

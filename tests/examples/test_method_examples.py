@@ -14,8 +14,8 @@ METHODS = (
     "amdim",
     "barlow_twins",
     "byol",
-    "cpc",
     "cmc",
+    "cpc",
     "dcl",
     "dim",
     "dino",
@@ -39,12 +39,9 @@ LOSSES = {"dcl": "simclr"}  # examples of another method's loss
 
 def tiny_encoder(depth, width, input_shape, norm=None):
     images = keras.Input(input_shape)
-    x = keras.layers.Conv2D(8, 7, strides=7)(keras.layers.Rescaling(1 / 255)(images))
-    return keras.Model(images, keras.layers.GlobalMaxPooling2D()(x))
     x = keras.layers.Rescaling(1 / 255)(images)
-    x = keras.layers.AveragePooling2D(7, name="conv4")(x)
-    features = keras.layers.Dense(8)(keras.layers.Flatten()(x))
-    return keras.Model(images, features)
+    x = keras.layers.Conv2D(8, 7, strides=7, name="conv4")(x)
+    return keras.Model(images, keras.layers.GlobalMaxPooling2D()(x))
 
 
 def tiny_amdim(width, depth, dim, input_shape, make=kc.encoders.amdim):
@@ -67,7 +64,7 @@ def test_example(name, tmp_path, monkeypatch, capsys, load_script):
     method = LOSSES.get(name, name)
     assert getattr(kc, about["method"]).__module__.endswith(f"methods.{method}")
     encoder = kc.from_preset(tmp_path / name)
-    prepare = kc.augmentations.evaluation(encoder.input_shape[1:3])
+    prepare = kc.augmentations.evaluation(encoder.input_shape[1] or 28)
     assert np.isfinite(encoder(prepare(small[1][0][:2]))).all()
 
 

@@ -79,13 +79,13 @@ METHODS = {
 
 # Encoders of methods that need other outputs than features: size of images to encoder.
 ENCODERS = {
+    "amdim": lambda size: two_maps_encoder(size),
     "cpc": lambda size: kc.encoders.of_patches(tiny_encoder(4), 2, (size, size, 3)),
     "cmc": lambda size: kc.encoders.lightness_and_color(
         lambda shape: tiny_encoder(size, shape[-1], width=3), (size, size, 3)
     ),
     "pirl": lambda size: tiny_encoder(None, kernel=2),
 }
-ENCODERS = {"amdim": lambda size: two_maps_encoder(size)}
 
 
 def encoder_of(name, size=8):
