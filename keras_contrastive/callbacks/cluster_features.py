@@ -13,8 +13,9 @@ class ClusterFeatures(keras.callbacks.Callback):
     """Fills a method's `kc.layers.Clustering` layers before an epoch, as PCL does.
 
     All images are embedded in order, without augmentation and in inference mode, by the
-    target network, or by encoder and projector where there is none; k-means finds the
-    clusters of each layer. Row i of `images` is the example with the id i of the loader
+    target network, or by encoder and projector where there is none; scikit-learn's
+    k-means finds the clusters of each layer, above 100,000 images on a random sample in
+    mini-batches. Row i of `images` is the example with the id i of the loader
     that the model trains on, made with `with_ids=True` of the same data.
 
     Clusters depend on the weights, the seed and the epoch alone, and are saved with the
@@ -31,6 +32,7 @@ class ClusterFeatures(keras.callbacks.Callback):
         seed: Integer >= 0, of the starts.
 
     Raises:
+        ImportError: scikit-learn is missing (`pip install "keras-contrastive[plots]"`).
         ValueError: If an argument is out of its range, or, when training begins, the
             model has no `Clustering`; when clusters are made, if there are not as many
             images as examples.

@@ -1,5 +1,7 @@
 """Clusters between epochs: k-means, what a method gets of it, and PCL's loss."""
 
+import sys
+
 import golden_values
 import keras
 import numpy as np
@@ -44,6 +46,24 @@ def test_no_cluster_is_empty():
     points = np.concatenate([np.zeros((9, 2)), np.ones((1, 2)), 2 * np.ones((1, 2))])
     _, clusters, distances = k_means(points, 3, seed=0, restarts=1)
     assert set(clusters) == {0, 1, 2} and distances.max() == 0
+
+
+def test_of_many_points_a_sample_is_clustered(monkeypatch):
+    monkeypatch.setattr("keras_contrastive.k_means.LARGE", 60)
+    centres, clusters, distances = k_means(BLOBS, 5, seed=3, restarts=20)
+    assert len(set(zip(clusters, np.repeat(range(5), 20), strict=True))) == 5
+    expected = np.linalg.norm(BLOBS - centres[clusters], axis=1)
+    np.testing.assert_allclose(distances, expected, rtol=1e-4)
+    for a, b in zip(
+        k_means(BLOBS, 5, 3, restarts=20), (centres, clusters), strict=False
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_without_scikit_learn(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
+    with pytest.raises(ImportError, match=r"need scikit-learn: pip install .*plots"):
+        k_means(BLOBS, 5, seed=0)
 
 
 @pytest.mark.parametrize("case", PCL)
@@ -108,7 +128,7 @@ def model():
     keras.utils.set_random_seed(1)
     images = keras.Input((8, 8, 3))
     x = keras.layers.Rescaling(1 / 255)(images)
-    x = keras.layers.Conv2D(4, 3, activation="relu")(x)
+    x = keras.layers.Conv2D(4, 3, activation="tanh")(x)  # no feature is 0
     encoder = keras.Model(images, keras.layers.GlobalAveragePooling2D()(x))
     model = Prototypical(encoder)
     rule = kc.callbacks.MomentumUpdate(0.5, schedule="constant")
