@@ -5,8 +5,9 @@
     python benchmarks/methods.py --report --write=README.md  # table and chart alone
 
 A row is a run of `examples/pretrain.py` with the method's recipe for small images and
-its own views, without blur and with crops of a fifth of the image at least. Started
-again, it goes on. What is finished stands in `--json_file`, and is not run again.
+its own views, without blur and with crops of a fifth of the image at least; CPC and
+AMDIM need other networks and larger crops, see `ROWS`. Started again, it goes on. What
+is finished stands in `--json_file`, and is not run again.
 """
 
 import inspect
@@ -47,6 +48,17 @@ ROWS = {
         "--recipe=instance_discrimination_imagenet",
         "--model=nce=False",  # NCE does not learn in runs as short as these
     ],
+    "swav_multi_crop": [
+        "--recipe=swav_small",
+        "--policy=local_views=4",
+        "--model=local_views=4",
+    ],
+    "dino_vit": [
+        "--recipe=dino_small",
+        *("--encoder=vit", "--patch=4", "--depth=4", "--width=128"),
+    ],
+    "amdim": ["--recipe=amdim_small", "--depth=3", "--crop=32"],
+    "cpc": ["--recipe=cpc_small", "--crop=32"],
 }
 
 
@@ -106,9 +118,9 @@ def run(name, more):
     """Train, or go on with it; return accuracies, minutes and memory."""
     command = [
         "examples/pretrain.py",
-        *more,
-        f"--dataset={_DATASET.value}",
         f"--crop={_CROP.value}",
+        *more,  # a row's own crop comes last, and counts
+        f"--dataset={_DATASET.value}",
         f"--epochs={_EPOCHS.value}",
         f"--precision={_PRECISION.value}",
         f"--seed={_SEED.value}",

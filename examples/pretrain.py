@@ -3,6 +3,7 @@
     python examples/pretrain.py --recipe=byol_small --dataset=fashion_mnist
     python examples/pretrain.py --recipe=moco_v2_imagenet --dataset=photos/ --size=96 \
         --depth=18 --model=queue_size=4096 --policy=blur=0.1
+    python examples/pretrain.py --recipe=dino_small --encoder=vit --patch=4 --width=128
 
 Interrupted at any moment, it goes on when started again with the same flags; with more
 --epochs it is extended, and a run that has diverged goes on from its last good epoch
@@ -61,15 +62,22 @@ _SPLIT = flags.DEFINE_string("split", "train", "Of TensorFlow Datasets.")
 _SIZE = flags.DEFINE_integer("size", None, "Pixels of the encoder's input; a folder's.")
 _CROP = flags.DEFINE_integer("crop", None, "Pixels of the views; by default the size.")
 _CACHE = flags.DEFINE_bool("cache", False, "Keep the decoded images in memory.")
-_DEPTH = flags.DEFINE_integer("depth", 10, "Layers of the ResNet; blocks of a ViT.")
+_ENCODER = flags.DEFINE_enum(
+    "encoder",
+    None,
+    ["resnet", "vit", "patches", "color", "amdim"],
+    "A ResNet; a vision transformer; a ResNet of overlapping patches, for CPC; two of "
+    "lightness and colour, for CMC; AMDIM's own. By default what the method needs.",
+)
+_DEPTH = flags.DEFINE_integer(
+    "depth", 10, "Layers of the ResNet; blocks of a ViT; units in AMDIM's blocks."
+)
 _WIDTH = flags.DEFINE_integer(
     "width",
     16,
     "Channels of its first stage; size of a ViT's tokens, 64 for each head.",
 )
-_PATCH = flags.DEFINE_integer(
-    "patch", None, "Side of the patches of a vision transformer, instead of a ResNet."
-)
+_PATCH = flags.DEFINE_integer("patch", 8, "Side of the patches.", lower_bound=2)
 _EPOCHS = flags.DEFINE_integer("epochs", 100, "Length of the run.", lower_bound=1)
 _BATCH = flags.DEFINE_integer("batch_size", 256, "Global batch size.", lower_bound=2)
 _RATE = flags.DEFINE_float(
@@ -100,8 +108,7 @@ def main(argv):
     logging.set_verbosity(logging.WARNING)
     data = pathlib.Path(_DATASET.value).name
     short = re.sub("_(small|imagenet)$", "", _RECIPE.value)
-    network = "vit" if _PATCH.value else "resnet"
-    name = f"{short}_{network}{_DEPTH.value}_{data}"
+    name = f"{short}_{network()}{_DEPTH.value}_{data}"
     output = pathlib.Path(_OUTPUT.value or f"runs/{name}")
     keras.utils.set_random_seed(_SEED.value)
     keras.config.set_dtype_policy(_PRECISION.value)
@@ -267,21 +274,51 @@ def image_shape():
     return shape
 
 
+def network():
+    """Return the name of the network."""
+    needed = {"CPC": "patches", "CMC": "color", "AMDIM": "amdim"}
+    return _ENCODER.value or needed.get(method().__name__, "resnet")
+
+
 def new_encoder(shape, image_shape):
     """Return the network for images of `shape`, cut out of those of `image_shape`."""
     depth, width, patch = _DEPTH.value, _WIDTH.value, _PATCH.value
-    if not patch:
-        return kc.encoders.resnet(depth, width, input_shape=shape)
-    grid = tuple(side // patch for side in image_shape[:2])
-    heads = max(1, width // 64)
-    return kc.encoders.vit(patch, width, depth, heads, input_shape=shape, grid=grid)
+
+    def resnet(shape, **arguments):
+        return kc.encoders.resnet(depth, width, input_shape=shape, **arguments)
+
+    def vit():
+        grid = tuple(side // patch for side in image_shape[:2])
+        heads = max(1, width // 64)
+        return kc.encoders.vit(patch, width, depth, heads, input_shape=shape, grid=grid)
+
+    def patches():  # whose batch norm would tell which of them share an image
+        norm = keras.layers.LayerNormalization
+        of_patch = resnet((patch, patch, shape[-1]), norm=norm)
+        return kc.encoders.of_patches(of_patch, patch // 2, shape)
+
+    networks = {
+        "resnet": lambda: resnet(shape),
+        "vit": vit,
+        "patches": patches,
+        "color": lambda: kc.encoders.lightness_and_color(resnet, shape),
+        "amdim": lambda: kc.encoders.amdim(width, depth, 8 * width, shape),
+    }
+    return networks[network()]()
 
 
 def architecture():
     """Return the network in words."""
-    if _PATCH.value:
-        return f"ViT, {_DEPTH.value} blocks of {_WIDTH.value}, patch {_PATCH.value}"
-    return f"ResNet-{_DEPTH.value}, width {_WIDTH.value}, small stem"
+    depth, width, patch = _DEPTH.value, _WIDTH.value, _PATCH.value
+    resnet = f"ResNet-{depth}, width {width}, small stem"
+    words = {
+        "resnet": resnet,
+        "vit": f"ViT, {depth} blocks of {width}, patch {patch}",
+        "patches": f"{resnet}, layer norm, of patches of {patch}, half overlapping",
+        "color": f"two of {resnet}, for lightness and colour",
+        "amdim": f"AMDIM's, width {width}, {depth} units in a block",
+    }
+    return words[network()]
 
 
 def method():
@@ -337,7 +374,9 @@ def new_model(shape):
     """Return the method, compiled."""
     # It is trained on crops, and used on whole images.
     crop = _CROP.value or shape[0]
-    encoder = new_encoder((crop, crop, shape[-1]), shape)
+    sizes = {crop.size for crop, *_ in new_policy(shape).branches}
+    side = None if len(sizes) > 1 or not method().needs.fitting_views else crop
+    encoder = new_encoder((side, side, shape[-1]), shape)
     if method() is Supervised:
         if not _CLASSES.value:
             sys.exit("--recipe=supervised trains a classifier. Give --num_classes=N.")

@@ -28,8 +28,8 @@ SWAV_SMALL = Recipe(
         "freeze_epochs": 2,
     },
     projector=_HEAD,
-    augmentation="simclr",
-    augmentation_arguments={"strength": 1.0, "blur": 0.0, "area": (0.08, 1.0)},
+    augmentation="swav",
+    augmentation_arguments={"local_views": 0, "blur": 0.0, "area": (0.08, 1.0)},
     sources=solo_learn.sources(
         projector=f"widths: {solo_learn.SOURCE}; form: {_SWAV}",
     ),

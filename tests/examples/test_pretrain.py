@@ -17,7 +17,7 @@ PRETRAIN = pathlib.Path(__file__).parent.parent.parent / "examples" / "pretrain.
 FLAGS = ("--dataset=photos", "--size=16", "--width=4", "--batch_size=8", "--crop=12")
 
 
-def tiny_encoder(depth, width, input_shape):
+def tiny_encoder(depth, width, input_shape, norm=None):
     """One convolution in the place of a ResNet, which is traced and saved slowly."""
     images = keras.Input(input_shape, name="images")
     x = keras.layers.Rescaling(1 / 255, name="rescaling")(images)
@@ -231,14 +231,17 @@ def test_supervised_needs_the_number_of_classes(folder, main):
     [
         ("--recipe=sce_small", "--policy=blur=0.1", "--model=symmetric=True"),
         ("--recipe=instance_discrimination_imagenet", "--model=num_negatives=4"),
-        ("--recipe=supervised", "--num_classes=2", "--patch=4", "--depth=1"),
+        ("--recipe=supervised", "--num_classes=2", "--encoder=vit", "--depth=1"),
+        ("--recipe=pirl_small", "--model=num_negatives=4", "--crop=16"),
+        ("--recipe=cmc_small", "--model=num_negatives=4"),
+        ("--recipe=cpc_small", "--model=offsets=[1]"),
     ],
 )
 def test_methods_on_a_data_set_of_tfds(folder, main, flags):
-    main("--dataset=tiny", "--cache", "--epochs=1", "--measure=", *flags)
+    main("--dataset=tiny", "--cache", "--epochs=1", "--measure=", "--patch=4", *flags)
     short = flags[0].removeprefix("--recipe=").rsplit("_", 1)[0]
-    network = "vit1" if "--patch=4" in flags else "resnet10"
-    name = f"{short}_{network}_tiny"
+    networks = {"supervised": "vit1", "cmc": "color10", "cpc": "patches10"}
+    name = f"{short}_{networks.get(short, 'resnet10')}_tiny"
     about = kc.zoo.describe(folder / "runs" / name / name)
     assert about["data"] == "tiny, train"
     assert about["command"].startswith("python ")
