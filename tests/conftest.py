@@ -33,6 +33,19 @@ tf.config.set_logical_device_configuration(
 )
 
 
+def pytest_collection_modifyitems(items):
+    """Put the tests of one method together: what they share is built once."""
+    places = [i for i, item in enumerate(items) if item.path.parent.name == "methods"]
+
+    def method(item):
+        callspec = getattr(item, "callspec", None)
+        return str(callspec.params.get("name", "")) if callspec else ""
+
+    ordered = sorted((items[i] for i in places), key=method)  # else as they were
+    for i, item in zip(places, ordered, strict=True):
+        items[i] = item
+
+
 @pytest.fixture
 def room_for():
     """A function: bytes -> a context in which no file can be larger, as on a full disk.

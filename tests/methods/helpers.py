@@ -255,7 +255,7 @@ class Shared:
         return self.model
 
 
-@functools.cache
+@functools.lru_cache(maxsize=2)  # tests come by their method
 def _shared(name, make):
     return Shared(name)
 
