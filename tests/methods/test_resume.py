@@ -32,7 +32,11 @@ PATH = "run.weights.h5"
 
 
 def train(name, folder, kill=False):
-    """Train four epochs, or die in the third; write losses and weights."""
+    """Train four epochs, or die in the third; return losses and weights.
+
+    With clusters it dies between their making and the epoch, else in its second step.
+    """
+    model = build(name, num_classes=4)
     (images, _), labels = arrays(32)
     views = kc.data.views_from_arrays(
         images,
@@ -40,25 +44,31 @@ def train(name, folder, kill=False):
         augmentation=kc.layers.Views([[kc.layers.RandomResizedCrop(8)]] * 2),
         batch_size=8,
         seed=1,
+        with_ids=model.needs.ids,
     )
-    model = build(name, num_classes=4)
+    clusters = [kc.callbacks.ClusterFeatures(images)] if name == "pcl" else []
     schedule = kc.optimizers.WarmupCosine(0.3, warmup_epochs=1)
     model.compile(keras.optimizers.SGD(schedule, momentum=0.9), jit_compile=False)
 
     class Kill(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             self.epoch = epoch
+            self.die(bool(clusters))
 
         def on_train_batch_end(self, batch, logs=None):
-            if kill and self.epoch == 2 and batch == 1:
+            self.die(batch == 1)
+
+        def die(self, now):
+            if kill and now and self.epoch == 2:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     checkpoint = kc.callbacks.Checkpoint(f"{folder}/{PATH}")
-    history = model.fit(views, epochs=4, verbose=0, callbacks=[checkpoint, Kill()])
+    callbacks = [checkpoint, *clusters, Kill()]
+    history = model.fit(views, epochs=4, verbose=0, callbacks=callbacks)
     return history.history["loss"], model.get_weights()
 
 
-@pytest.mark.parametrize("name", ["byol", "sce"])
+@pytest.mark.parametrize("name", ["byol", "pcl"])
 def test_killed_and_resumed_equals_uninterrupted(name, tmp_path):
     losses, weights = train(name, tmp_path / "whole")
     here = os.path.dirname(__file__)
