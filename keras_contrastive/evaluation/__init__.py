@@ -11,6 +11,7 @@ from keras_contrastive.evaluation.fine_tuning import FineTuning
 from keras_contrastive.evaluation.geometry import alignment, effective_rank, uniformity
 from keras_contrastive.evaluation.knn import knn_accuracy
 from keras_contrastive.evaluation.linear_probe import linear_probe
+from keras_contrastive.evaluation.neighbors import near_duplicates, nearest_neighbors
 from keras_contrastive.evaluation.split_by_class import split_by_class
 
 __all__ = [
@@ -26,6 +27,8 @@ __all__ = [
     "few_label_evaluation",
     "knn_accuracy",
     "linear_probe",
+    "near_duplicates",
+    "nearest_neighbors",
     "split_by_class",
     "uniformity",
 ]

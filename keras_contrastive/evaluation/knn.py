@@ -1,13 +1,11 @@
 """Weighted k-nearest-neighbour accuracy."""
 
 import numpy as np
-import tensorflow as tf
 
 from keras_contrastive.evaluation.labelled import check_labelled
-from keras_contrastive.unit_vectors import l2_normalize
+from keras_contrastive.evaluation.neighbors import nearest_neighbors
 
-# Similarities held at a time: 2**25 floats are 128 MiB.
-_CHUNK = 2**25
+_BLOCK = 4096  # test rows whose votes are counted at a time
 
 
 def knn_accuracy(
@@ -48,25 +46,21 @@ def knn_accuracy(
     References:
         - [Wu et al., 2018](https://arxiv.org/abs/1805.01978)
     """
-    if not isinstance(k, (int, np.integer)) or k < 1:
-        raise ValueError(f"`k` must be a positive int. Received: k={k!r}")
     if not temperature > 0:
         raise ValueError(f"`temperature` must be > 0. Received: {temperature=}")
     train_x, train_y, test_x, test_y = check_labelled(train_x, train_y, test_x, test_y)
 
     classes, train_y = np.unique(train_y, return_inverse=True)
-    k = min(int(k), len(train_x))
-    train_x = l2_normalize(train_x)
-    rows = max(1, _CHUNK // len(train_x))
+    neighbours, similarity = nearest_neighbors(train_x, test_x, k)  # (m, k)
     correct = 0
-    for start in range(0, len(test_x), rows):
-        queries = l2_normalize(test_x[start : start + rows])
-        similarity = tf.matmul(queries, train_x, transpose_b=True)  # (rows, n)
-        similarity, neighbours = (x.numpy() for x in tf.math.top_k(similarity, k))
+    for start in range(0, len(test_x), _BLOCK):
+        block = slice(start, start + _BLOCK)
         # Relative to the nearest one: exp stays finite, the argmax is the same.
-        votes = np.exp((similarity - similarity[:, :1]).astype("float64") / temperature)
+        s = similarity[block].astype("float64")
+        votes = np.exp((s - s[:, :1]) / temperature)
         scores = np.zeros((len(votes), len(classes)))
-        np.add.at(scores, (np.arange(len(votes))[:, None], train_y[neighbours]), votes)
+        rows = np.arange(len(votes))[:, None]
+        np.add.at(scores, (rows, train_y[neighbours[block]]), votes)
         predicted = classes[np.argmax(scores, axis=1)]
-        correct += np.count_nonzero(predicted == test_y[start : start + rows])
+        correct += np.count_nonzero(predicted == test_y[block])
     return float(correct / len(test_x))

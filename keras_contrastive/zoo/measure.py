@@ -68,14 +68,7 @@ def measure(encoder, dataset=SAMPLE, data_dir=None) -> dict:
     >>> kc.zoo.measure(kc.encoders.resnet(depth=10, width=4))["protocol"]["knn"]
     'cosine, k=20, temperature=0.1'
     """
-    encoder = getattr(encoder, "encoder", encoder)
-    *size, channels = encoder.inputs[0].shape[1:]
-    fit = {"image_size": None if None in size else tuple(size), "channels": channels}
-    if isinstance(dataset, os.PathLike):
-        train, test = _features_of_folder(encoder, pathlib.Path(dataset), fit)
-    else:
-        parts = _parts(dataset, data_dir, fit)
-        train, test = (extract_features(encoder, part) for part in parts)
+    train, test = labelled_features(encoder, dataset, data_dir)
     candidates = _SAMPLE_CANDIDATES if dataset == SAMPLE else _CANDIDATES
     both = *train, *test
     return {
@@ -90,6 +83,27 @@ def measure(encoder, dataset=SAMPLE, data_dir=None) -> dict:
             "test_images": len(test[0]),
         },
     }
+
+
+def labelled_features(encoder, dataset, data_dir=None):
+    """Return features and classes of the images to train and to test on.
+
+    Args:
+        encoder: As in `measure`.
+        dataset: As in `measure`.
+        data_dir: As in `measure`.
+
+    Returns:
+        `((train_x, train_y), (test_x, test_y))`, of a folder with the names of the
+        classes, else with their numbers.
+    """
+    encoder = getattr(encoder, "encoder", encoder)
+    *size, channels = encoder.inputs[0].shape[1:]
+    fit = {"image_size": None if None in size else tuple(size), "channels": channels}
+    if isinstance(dataset, os.PathLike):
+        return _features_of_folder(encoder, pathlib.Path(dataset), fit)
+    parts = _parts(dataset, data_dir, fit)
+    return [extract_features(encoder, part) for part in parts]
 
 
 def _parts(dataset, data_dir, fit):

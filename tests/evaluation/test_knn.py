@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from keras_contrastive.evaluation import knn as module
-from keras_contrastive.evaluation import knn_accuracy
+from keras_contrastive.evaluation import knn_accuracy, neighbors
 
 CASES = golden_values.load("knn")
 
@@ -45,7 +45,8 @@ def test_against_a_loop_in_any_chunks(k, temperature, monkeypatch):
     expected = naive(*data(), k, temperature)
     assert 0.2 < expected < 1
     assert knn_accuracy(*data(), k, temperature) == pytest.approx(expected)
-    monkeypatch.setattr(module, "_CHUNK", 150)  # three test rows at a time
+    monkeypatch.setattr(neighbors, "_CHUNK", 150)  # three test rows at a time
+    monkeypatch.setattr(module, "_BLOCK", 4)
     assert knn_accuracy(*data(), k, temperature) == pytest.approx(expected)
 
 

@@ -1,9 +1,8 @@
-"""The zoo's command, small: it trains, goes on, and refuses another run's folder."""
+"""`pretrain`, small: it trains, goes on, and refuses another run's folder."""
 
 import csv
 import pathlib
 import re
-import sys
 
 import keras
 import numpy as np
@@ -12,8 +11,10 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 import keras_contrastive as kc
+from keras_contrastive.cli import pretrain
+from keras_contrastive.cli.main import UsageError, run
+from keras_contrastive.cli.run_folder import History, start_or_go_on
 
-PRETRAIN = pathlib.Path(__file__).parent.parent.parent / "examples" / "pretrain.py"
 FLAGS = ("--dataset=photos", "--size=16", "--width=4", "--batch_size=8", "--crop=12")
 
 
@@ -59,26 +60,18 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def module(folder, monkeypatch, load_script):
-    """The script as a module, and a function that parses flags for it."""
+def main(folder, monkeypatch):
+    """A function: run the command within this process."""
     monkeypatch.chdir(folder)
-    return load_script(PRETRAIN)
-
-
-@pytest.fixture
-def main(module, folder, monkeypatch):
-    """A function: run the script within this process."""
-    module, parse = module
     monkeypatch.setattr(tfds.core.constants, "DATA_DIR", str(folder / "tfds"))
     monkeypatch.setattr(kc.encoders, "resnet", tiny_encoder)
+    return lambda *arguments: run(["pretrain", *FLAGS, *arguments])
 
-    def main(*arguments):
-        arguments = [*FLAGS, *arguments]
-        monkeypatch.setattr(sys, "argv", ["pretrain.py", *arguments])
-        parse(*arguments)
-        module.main([])
 
-    return main
+def parse(*arguments):
+    """Give the command its flags, and do nothing."""
+    pretrain.FLAGS.unparse_flags()
+    pretrain.FLAGS(["pretrain", *arguments])
 
 
 def test_a_run_goes_on_and_ends_as_a_preset(folder, main, monkeypatch, capsys):
@@ -116,9 +109,9 @@ def test_a_run_goes_on_and_ends_as_a_preset(folder, main, monkeypatch, capsys):
 
 def test_a_run_that_diverges_goes_on_with_a_lower_learning_rate(folder, main, capsys):
     flags = ("--epochs=3", "--output=diverged", "--measure=")
-    with pytest.raises(SystemExit) as refused:
+    with pytest.raises(FloatingPointError) as refused:
         main("--learning_rate=1e12", *flags)
-    last = refused.value.code
+    last = str(refused.value)
     assert "of epoch" in last and "has diverged" in last and "learning rate" in last
     # Huge weights are as bad: with them no learning rate would help.
     assert "checkpoint.weights.h5 holds no state of this run yet" in last
@@ -133,15 +126,16 @@ def test_a_run_that_diverges_goes_on_with_a_lower_learning_rate(folder, main, ca
         epochs = [row["epoch"] for row in csv.DictReader(file)]
     assert epochs == ["1", "2", "3"]
     command = kc.zoo.describe(output / "simclr_resnet10_photos")["command"]
-    assert re.fullmatch("python .*rate=1e12.*, then python .*rate=1e-3.*", command)
+    assert re.fullmatch(
+        ".* pretrain .*rate=1000000000000.0.*, then .* pretrain .*rate=0.001.*", command
+    )
 
 
-def test_flags_of_a_run_that_is_there(module, tmp_path, capsys):
-    module, parse = module
-
+def test_flags_of_a_run_that_is_there(tmp_path, capsys):
     def start(*flags):
         parse("--epochs=5", *flags)
-        return module.start_or_go_on(tmp_path)
+        now = pretrain.FLAGS.flag_values_dict()
+        return start_or_go_on(tmp_path, pretrain.command(), now)
 
     first = start("--learning_rate=0.1")
     assert start("--learning_rate=0.1", "--note=Twice") == first
@@ -155,15 +149,14 @@ def test_flags_of_a_run_that_is_there(module, tmp_path, capsys):
         ("--learning_rate=0.2", "--epochs=7", "--model=temperature=0.3"): "model: ",
         ("--learning_rate=0.2", "--epochs=6"): "epochs: 7 -> 6",
     }.items():
-        with pytest.raises(SystemExit, match=f"{words}.*another --output"):
+        with pytest.raises(ValueError, match=f"{words}.*another --output"):
             start(*given)
     assert start("--learning_rate=0.2", "--epochs=7") == longer
 
 
-def test_history_after_a_kill(module, tmp_path):
-    module, parse = module
-    parse("--epochs=600")
-    history = module.History(tmp_path / "history.csv")
+def test_history_after_a_kill(tmp_path, capsys):
+    history = History(tmp_path / "history.csv", images=10)
+    history.set_params({"epochs": 6})
 
     def rows(epochs, **logs):
         for epoch in epochs:
@@ -179,15 +172,14 @@ def test_history_after_a_kill(module, tmp_path):
     found = rows([2, 3, 4], val_loss=2.5)
     assert [row["epoch"] for row in found] == ["1", "2", "3", "4", "5"]
     assert [row["val_loss"] for row in found] == ["", "", "2.5", "2.5", "2.5"]
-    assert history.minutes() == 0
+    assert history.minutes(epochs=600) == 0
+    assert " images/s, 0.0 min to go" in capsys.readouterr().out
 
 
-def test_what_is_measured_on(folder, module, capsys):
-    module, parse = module
-
+def test_what_is_measured_on(folder, main, capsys):
     def measured_on(*arguments):
         parse(*arguments)
-        return module.measured_on()
+        return pretrain.measured_on()
 
     photos = pathlib.Path("photos")
     assert measured_on() == ["sample"]
@@ -205,22 +197,20 @@ def test_what_is_measured_on(folder, module, capsys):
     assert measured_on("--recipe=supcon_small", "--dataset=parts") == [
         pathlib.Path("parts")
     ]
-    assert module.folder() == pathlib.Path("parts/train")
 
 
 @pytest.mark.parametrize(
     "flag, message",
     [("--model=temperature", "NAME=VALUE"), ("--policy=blur=a b", "NAME=VALUE")],
 )
-def test_flags_that_are_no_arguments(module, flag, message):
-    script, parse = module
+def test_flags_that_are_no_arguments(flag, message):
     parse(flag)
-    with pytest.raises(SystemExit, match=message):
-        script.changes(script._MODEL), script.changes(script._POLICY)
+    with pytest.raises(UsageError, match=message):
+        pretrain.changes(pretrain._MODEL), pretrain.changes(pretrain._POLICY)
 
 
 def test_supervised_needs_the_number_of_classes(folder, main):
-    with pytest.raises(SystemExit, match="Give --num_classes=N"):
+    with pytest.raises(UsageError, match="Give --num_classes=N"):
         main("--recipe=supervised")
     # What is refused is no run: the flags may be mended.
     assert not (folder / "runs" / "supervised_resnet10_photos").exists()
@@ -244,5 +234,5 @@ def test_methods_on_a_data_set_of_tfds(folder, main, flags):
     name = f"{short}_{networks.get(short, 'resnet10')}_tiny"
     about = kc.zoo.describe(folder / "runs" / name / name)
     assert about["data"] == "tiny, train"
-    assert about["command"].startswith("python ")
+    assert about["command"].startswith("keras-contrastive pretrain ")
     assert all(flag in about["command"] for flag in flags)

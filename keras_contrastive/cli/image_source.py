@@ -1,0 +1,103 @@
+"""The images of a command: the sample, a folder of files or of arrays, or TFDS."""
+
+import pathlib
+
+import numpy as np
+
+from keras_contrastive import data
+
+
+def open_source(name: str, split: str = "train"):
+    """Return the images that a name stands for.
+
+    Args:
+        name: `"sample"`; a folder of image files; one with `images.npy`, uint8
+            `(n, height, width, channels)`, and, if there are labels, `labels.npy`,
+            `(n,)`; or a name of TensorFlow Datasets. Of a folder that holds `train` and
+            `test`, the first is meant.
+        split: Of TensorFlow Datasets.
+    """
+    path = pathlib.Path(name)
+    if name == "sample":
+        return Arrays(*data.load_sample()[0])
+    if not path.is_dir():
+        return Prepared(name, split)
+    if all((path / part).is_dir() for part in ("train", "test")):
+        path = path / "train"
+    if (path / "images.npy").exists():
+        labels = path / "labels.npy"
+        return Arrays(
+            np.load(path / "images.npy", mmap_mode="r"),
+            np.load(labels) if labels.exists() else None,
+        )
+    return Folder(path)
+
+
+class Arrays:
+    """Arrays in memory, or mapped into it."""
+
+    def __init__(self, images, labels=None):
+        self.arrays = images, labels
+        self.shape = images.shape[1:]
+
+    def __len__(self):
+        return len(self.arrays[0])
+
+    def views(self, policy, cache, **options):
+        """Return the dataset to train on."""
+        return data.views_from_arrays(*self.arrays, augmentation=policy, **options)
+
+    def in_order(self, size, channels=None):
+        """Return all images once, in order."""
+        channels = channels or self.shape[-1]
+        return data.images_from_arrays(
+            self.arrays[0], image_size=size, channels=channels
+        )
+
+
+class Folder:
+    """Files of images of any size."""
+
+    shape = (None, None, 3)
+
+    def __init__(self, path):
+        self.path = path
+
+    def __len__(self):
+        return len(data.list_images(self.path)[0])
+
+    def views(self, policy, cache, **options):
+        """Return the dataset to train on."""
+        options = {"augmentation": policy, "cache_decoded": cache, **options}
+        return data.views_from_directory(self.path, **options)
+
+    def in_order(self, size, channels=3):
+        """Return all images once, in order."""
+        return data.images_from_directory(
+            self.path, labels=False, image_size=size, channels=channels
+        )
+
+
+class Prepared:
+    """A data set of TensorFlow Datasets; one that does not exist is refused here."""
+
+    def __init__(self, name, split):
+        self.name, self.split = name, split
+        raw = data.views_from_tfds(name, split, augmentation=None, batch_size=1)
+        self.shape = tuple(raw.element_spec[0][0].shape[1:])
+        self.length = len(raw)
+
+    def __len__(self):
+        return self.length
+
+    def views(self, policy, cache, **options):
+        """Return the dataset to train on."""
+        options = {"augmentation": policy, "cache_decoded": cache, **options}
+        return data.views_from_tfds(self.name, self.split, **options)
+
+    def in_order(self, size, channels=None):
+        """Return all images once, in order."""
+        channels = channels or self.shape[-1]
+        return data.images_from_tfds(
+            self.name, self.split, image_size=size, channels=channels
+        )

@@ -1,0 +1,79 @@
+"""keras-contrastive zoo COMMAND: presets.
+
+list             names of the shipped presets
+show [NAME]      the card of a preset
+verify [NAME]    measure its numbers again (of all shipped ones without a name)
+table            README's table; --write=README.md puts it there
+register         enter keras_contrastive/zoo/presets/* in the registry (maintainers)
+"""
+
+import pathlib
+
+from absl import flags
+
+from keras_contrastive import zoo
+from keras_contrastive.cli.main import UsageError, near
+from keras_contrastive.files import write_bytes
+from keras_contrastive.zoo import card, sources
+from keras_contrastive.zoo.preset_files import printable
+
+FLAGS = flags.FlagValues()
+_DATA = flags.DEFINE_string(
+    "data_dir", None, "verify: where TFDS data sets are prepared.", flag_values=FLAGS
+)
+_WRITE = flags.DEFINE_string(
+    "write", None, "table: the README to put the table into.", flag_values=FLAGS
+)
+
+
+def run(arguments: list[str]) -> int | None:
+    """Run one of the commands."""
+    if not arguments or arguments[0] not in COMMANDS:
+        raise UsageError(f"Expected a command of zoo. {near('', COMMANDS)}")
+    return COMMANDS[arguments[0]](arguments[1:])
+
+
+def _say(text):
+    """Print, but for what a preset from elsewhere could do to the terminal."""
+    print(printable(text), flush=True)
+
+
+def _list(_):
+    print("\n".join(zoo.list_presets()) or zoo.table())
+
+
+def _show(names):
+    for name in names or zoo.list_presets():
+        text = sources.read(name).contents["README.md"]
+        _say(text.decode("utf-8", "replace"))
+
+
+def _verify(names):
+    passed = True
+    for name in names or zoo.list_presets():
+        report = zoo.verify(name, data_dir=_DATA.value)
+        _say(report)
+        passed &= report.passed
+    return 0 if passed else 1
+
+
+def _table(_):
+    if _WRITE.value is None:
+        _say(zoo.table())
+        return
+    path = pathlib.Path(_WRITE.value)
+    text = card.with_table(path.read_text(encoding="utf-8"), zoo.table())
+    write_bytes(path, text.encode())
+
+
+def _register(_):
+    print(f"registered: {', '.join(sources.register()) or 'nothing'}")
+
+
+COMMANDS = {
+    "list": _list,
+    "show": _show,
+    "verify": _verify,
+    "table": _table,
+    "register": _register,
+}
