@@ -12,11 +12,13 @@ Interrupted at any moment, it goes on from its last whole epoch when started aga
 the same flags; with more --epochs it is extended, and a run that has diverged goes on
 from its last good epoch with a lower --learning_rate. Writes to the output folder
 run.json (the flags), checkpoint.weights.h5, history.csv (one row an epoch),
-encoder.keras, and a preset, the folder that `kc.from_preset` loads. At the end kNN and
-linear accuracy are measured: of a folder on its own labelled images, a fifth of each
-class folder held out. A folder that holds `train` and `test` is trained on the one and
-tested on the other. `--recipe=supervised` is the baseline that learns from the labels:
-same network, with SimCLR's views.
+encoder.keras, with --labelled best.keras, and a preset, the folder that
+`kc.from_preset` loads.
+
+At the end kNN and linear accuracy are measured: of a folder on its own labelled images,
+a fifth of each class folder held out. A folder that holds `train` and `test` is trained
+on the one and tested on the other. `--recipe=supervised` is the baseline that learns
+from the labels: same network, with SimCLR's views.
 """
 
 import ast
@@ -26,6 +28,7 @@ import shlex
 import sys
 
 import keras
+import numpy as np
 import tensorflow as tf
 from absl import flags
 from keras import ops
@@ -123,6 +126,13 @@ _LICENCE = flags.DEFINE_string("licence", "not stated", "Of the weights.", **_ou
 _NOTE = flags.DEFINE_string(
     "note", None, "What the preset's card shall say, too.", **_ours
 )
+_LABELLED = flags.DEFINE_string(
+    "labelled",
+    None,
+    "Folder with one folder of images for each class: kNN is measured on them while "
+    "the encoder trains, a fifth held out, and the best epoch's is kept, too.",
+    **_ours,
+)
 _MEASURE = flags.DEFINE_list(
     "measure",
     None,
@@ -166,6 +176,8 @@ def train() -> None:
     history = History(output / "history.csv", len(views) * _BATCH.value)
     checkpoint = kc.callbacks.Checkpoint(output / "checkpoint.weights.h5")
     callbacks = [history, checkpoint, *between_epochs(model, source, shape)]
+    if _LABELLED.value:
+        callbacks += [knn(model), kc.callbacks.BestEncoder(output / "best.keras")]
     if _TENSORBOARD.value:
         callbacks.append(keras.callbacks.TensorBoard(output / "tensorboard"))
     bar = 1 if sys.stdout.isatty() else 2
@@ -327,6 +339,27 @@ def between_epochs(model, source, shape) -> list:
     images = source.in_order(_CROP.value or shape[0])
     first = -(-_EPOCHS.value // 10)
     return [kc.callbacks.ClusterFeatures(images, first_epoch=first, restarts=1)]
+
+
+def knn(model) -> kc.callbacks.KNNEvaluation:
+    """Return what measures kNN on labelled images, about twenty times in the run."""
+    side = _CROP.value or model.encoder.input_shape[1]
+    images = kc.data.images_from_directory(
+        *(_LABELLED.value,),
+        image_size=side,
+        channels=model.encoder.input_shape[-1],
+        on_error="skip",
+    )
+    if len(images.class_names or ()) < 2:
+        raise UsageError(
+            "--labelled must be a folder with one folder of images for each class, two "
+            f"at least. Received: {_LABELLED.value} with {images.class_names}"
+        )
+    x, y = (np.concatenate(part) for part in zip(*images, strict=True))
+    train, test = kc.evaluation.split_by_class(y)
+    parts = (x[train], y[train]), (x[test], y[test])
+    every = max(1, _EPOCHS.value // 20)
+    return kc.callbacks.KNNEvaluation(*parts, every=every, k=20)
 
 
 def new_model(source, shape) -> keras.Model:

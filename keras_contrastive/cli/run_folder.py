@@ -6,6 +6,7 @@
 | `history.csv` | a row an epoch: metrics and seconds |
 | `checkpoint.weights.h5` | the whole training after its last epoch |
 | `tensorboard/` | with `--tensorboard`: the same metrics |
+| `best.keras` | with `--labelled`: the encoder of the best epoch by kNN, for crops |
 | `encoder.keras` | the encoder, in float32, for whole images |
 | `NAME/` | the preset: `kc.from_preset` loads it, `README.md` is its card |
 """

@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras_contrastive.callbacks.bind_schedules import BindSchedules
 from keras_contrastive.callbacks.checkpoint import Checkpoint
 from keras_contrastive.callbacks.finite_check import FiniteCheck, training_state
-from keras_contrastive.callbacks.knn_evaluation import KNNEvaluation
+from keras_contrastive.callbacks.labelled_evaluation import LabelledEvaluation
 from keras_contrastive.callbacks.momentum_update import MomentumUpdate
 from keras_contrastive.encoder_checks import warn_of_unsafe_convolutions
 from keras_contrastive.methods import checked_data
@@ -123,7 +123,8 @@ class ViewTrainer(keras.Model):
         - `loss_scale`: in mixed_float16, the factor of the loss after the last step. A
           step that it skips, because a gradient overflowed, counts nowhere.
         - `momentum`: with a target, how much of it stays in the last step, in [0, 1].
-        - `knn_accuracy`: with `callbacks.KNNEvaluation`, that of the features.
+        - `knn_accuracy`: with `callbacks.KNNEvaluation`, that of the features;
+          `linear_accuracy` with `callbacks.LinearProbeEvaluation`.
         - `val_...`: the first three or four on `validation_data`, as `evaluate` does.
 
         Raises:
@@ -330,11 +331,11 @@ def _all_arrays(x) -> bool:
 
 
 def _in_order(callbacks: list) -> list:
-    """Move a KNNEvaluation before the callbacks that monitor what it measures.
+    """Move an evaluation before the callbacks that monitor what it measures.
 
     And a Checkpoint to the end: after what stops a run or takes back its best weights.
     """
-    for measures in [c for c in callbacks if isinstance(c, KNNEvaluation)]:
+    for measures in [c for c in callbacks if isinstance(c, LabelledEvaluation)]:
         monitors = [getattr(c, "monitor", None) == measures.name for c in callbacks]
         if any(monitors[: callbacks.index(measures)]):
             callbacks.remove(measures)

@@ -224,7 +224,7 @@ def test_supervised_needs_the_number_of_classes(folder, main):
         ("--recipe=supervised", "--num_classes=2", "--encoder=vit", "--depth=1"),
         ("--recipe=pirl_small", "--model=num_negatives=4", "--crop=16"),
         ("--recipe=cmc_small", "--model=num_negatives=4"),
-        ("--recipe=cpc_small", "--model=offsets=[1]"),
+        ("--recipe=cpc_small", "--model=offsets=[1]", "--labelled=photos"),
     ],
 )
 def test_methods_on_a_data_set_of_tfds(folder, main, flags):
@@ -234,5 +234,7 @@ def test_methods_on_a_data_set_of_tfds(folder, main, flags):
     name = f"{short}_{networks.get(short, 'resnet10')}_tiny"
     about = kc.zoo.describe(folder / "runs" / name / name)
     assert about["data"] == "tiny, train"
+    best = folder / "runs" / name / "best.keras"
+    assert best.exists() == ("--labelled=photos" in flags)
     assert about["command"].startswith("keras-contrastive pretrain ")
     assert all(flag in about["command"] for flag in flags)
