@@ -1,8 +1,9 @@
-# Both commands do all their own set-up: a virtual environment in .venv, the install,
+# All commands do their own set-up: a virtual environment in .venv, the install,
 # then the work. They need Python >= 3.11 with its venv module, pip and make.
 #
 #   make demo    pre-train an encoder on bundled images, compare, export: runs/quickstart
 #   make test    the whole test suite
+#   make docs    the documentation: site/index.html
 #   make format  ruff, with fixes
 
 PYTHON ?= python3
@@ -10,12 +11,13 @@ ROOT := $(dir $(lastword $(MAKEFILE_LIST)))
 ENV := .venv
 RUN := $(ENV)/bin/python
 
-.PHONY: help demo test format clean
+.PHONY: help demo test docs format clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   - set up .venv, then pre-train an encoder on bundled images (about 6 minutes)"
 	@echo "make test   - set up .venv, then run the whole test suite (under 15 minutes)"
+	@echo "make docs   - set up .venv, then build the documentation into site/"
 	@echo "make format - format and lint with ruff"
 	@echo "make clean  - remove .venv and build products; runs/ stays"
 
@@ -27,6 +29,10 @@ demo:
 test:
 	@cd "$(ROOT)." && $(MAKE) --no-print-directory $(ENV)/.installed-test
 	@cd "$(ROOT)." && echo "test: running the whole suite" && $(RUN) -m pytest
+
+docs:
+	@cd "$(ROOT)." && $(MAKE) --no-print-directory $(ENV)/.installed-docs
+	@cd "$(ROOT)." && $(RUN) docs/figures.py && NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
 
 format:
 	@cd "$(ROOT)." && $(MAKE) --no-print-directory $(ENV)/.installed-test
@@ -46,4 +52,4 @@ $(ENV)/bin/python:
 		{ rm -rf $(ENV); echo "setup: the venv module is missing; install python3-venv"; exit 1; }
 
 clean:
-	@cd "$(ROOT)." && rm -rf $(ENV) build dist *.egg-info
+	@cd "$(ROOT)." && rm -rf $(ENV) build dist site *.egg-info

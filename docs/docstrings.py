@@ -1,8 +1,8 @@
 """Docstrings of this package as Markdown, for mkdocstrings.
 
-Griffe, which reads them, knows `Args:`, `Raises:`, `Attributes:` and examples with
-`>>>`. Here other examples become code blocks, and what a call takes or returns a list or
-a paragraph. A loader's keyword `options` stands for all keywords of `Options`.
+Griffe, which reads them, knows `Args:`, `Raises:` and `Attributes:`. Here examples
+become code blocks, and what a call takes or returns a list or a paragraph. A loader's
+keyword `options` stands for all keywords of `Options`.
 """
 
 import re
@@ -46,13 +46,10 @@ def markdown(text: str) -> str:
 def _section(name, rest, body):
     """One section: its name, the rest of that line, and what is indented below."""
     rest = rest.strip()
-    # A colon alone would make the title a section again.
     title = f"**{name}** {rest}".strip()
     if not body.strip():
         return [title, ""] if rest else []
     if name.startswith("Example"):
-        if ">>>" in body or not rest:
-            rest = ""
         language = "pycon" if ">>>" in body else "python"
         return [title, "", f"```{language}", body, "```", ""]
     if name == "Call arguments":

@@ -1,9 +1,9 @@
 """The figures of the methods' networks: `python docs/figures.py` writes docs/figures/.
 
-A figure is a text. A line `name: kind column row words` is a box, and a line `a > b > c`
-has arrows between boxes: `>` carries a gradient, `|>` does not, `~>` is a moving average
-that follows, and `:>` fills a queue or a bank after the step. Words after a second colon
-stand beside the last arrow of the line.
+A figure is a text. A line `name: kind column row words` is a box. A line `a > b > c`
+has arrows between boxes: `>` carries a gradient, `|>` does not, `~>` is a moving
+average that follows, and `:>` fills a queue or a bank after the step. Words after a
+second colon stand beside the last arrow of the line.
 """
 
 import html
@@ -379,7 +379,9 @@ def _arrow(start, end, kind, words):
         angle = math.degrees(math.atan2(v - y, u - x))
         parts.append(_stop((x + u) / 2, (y + v) / 2, angle))
     if words:
-        parts.append(f'<text x="{(x + u) / 2:g}" y="{(y + v) / 2 - 8:g}">{words}</text>')
+        parts.append(
+            f'<text x="{(x + u) / 2:g}" y="{(y + v) / 2 - 8:g}">{words}</text>'
+        )
     return "\n".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""The documentation names what exists: methods, files, functions, commands and flags."""
+"""The documentation names what exists: methods, files, names, commands and flags."""
 
 import ast
 import importlib
@@ -59,7 +59,7 @@ def test_every_recipe_has_a_row():
         assert f"| `{name}` |" in page
 
 
-def test_every_command_and_export_format_is_named():
+def test_every_command_is_named():
     page = (DOCS / "command-line.md").read_text()
     assert all(f"\n## {command}\n" in page for command in COMMANDS)
 
