@@ -22,9 +22,11 @@ class Docstrings(griffe.Extension):
             obj.docstring.value = markdown(obj.docstring.value)
         if obj.is_function:
             names = [str(decorator.value) for decorator in obj.decorators]
-            for parameter in obj.parameters:
-                if parameter.name == "options" and "takes_options" in names:
-                    parameter.kind = griffe.ParameterKind.var_keyword
+            if "takes_options" in names:
+                options = obj.parameters["options"]
+                del obj.parameters["options"]
+                options.kind = griffe.ParameterKind.var_keyword
+                obj.parameters.add(options)
 
 
 def markdown(text: str) -> str:

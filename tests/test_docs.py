@@ -59,6 +59,17 @@ def test_every_recipe_has_a_row():
         assert f"| `{name}` |" in page
 
 
+def test_functions_behind_a_module_of_their_name_are_documented():
+    # mkdocstrings shows what `__all__` names, but finds the module there.
+    for name in kc.__all__:
+        module = getattr(kc, name)
+        for member in getattr(module, "__all__", []):
+            path = f"{module.__name__}.{member}"
+            if getattr(getattr(module, member), "__module__", "") == path:
+                page = (DOCS / f"api/{name}.md").read_text()
+                assert f"::: {path}.{member}\n" in page
+
+
 def test_every_command_is_named():
     page = (DOCS / "command-line.md").read_text()
     assert all(f"\n## {command}\n" in page for command in COMMANDS)
