@@ -33,21 +33,31 @@ def markdown(text: str) -> str:
     """Return a docstring with the sections that Griffe does not know as Markdown."""
     lines, done = text.split("\n"), []
     while lines:
-        line = lines.pop(0)
-        found = _HEADER.fullmatch(line)
+        found = _HEADER.fullmatch(lines[0])
         if not found:
-            done.append(line)
+            done.append(lines.pop(0))
             continue
+        lines.pop(0)
+        name, rest = found.groups()
+        while rest and lines and lines[0].strip() and lines[0][0] not in " >":
+            rest += f" {lines.pop(0)}"
         block = []
-        while lines and (not lines[0].strip() or lines[0].startswith((" ", ">>>"))):
+        while lines and _belongs(lines[0], block):
             block.append(lines.pop(0))
-        done += _section(*found.groups(), textwrap.dedent("\n".join(block)).strip("\n"))
+        body = textwrap.dedent("\n".join(block)).strip("\n")
+        done += _section(name, rest.strip(), body)
     return "\n".join(done)
+
+
+def _belongs(line, block):
+    """Whether a line goes on with a section: indented, or of a doctest."""
+    if not line.strip() or line.startswith((" ", ">>>")):
+        return True
+    return any(x.startswith(">>>") for x in block) and bool(block[-1].strip())
 
 
 def _section(name, rest, body):
     """One section: its name, the rest of that line, and what is indented below."""
-    rest = rest.strip()
     title = f"**{name}** {rest}".strip()
     if not body.strip():
         return [title, ""] if rest else []

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import inspect
 import json
 import pathlib
 import re
@@ -91,15 +92,29 @@ def test_links_point_to_files(page):
             assert (page.parent / link.partition("#")[0]).exists(), link
 
 
+def resolve(name):
+    """What a name such as `kc.losses.sigreg` stands for."""
+    thing = kc
+    for part in name.split(".")[1:]:
+        thing = getattr(thing, part)
+    return thing
+
+
 @every_page
 def test_python_parses_and_its_names_exist(page):
+    for name in re.findall(r"\bkc(?:\.[A-Za-z_]\w*)+", page.read_text()):
+        resolve(name)  # in the text, too
     for code in blocks(page, "python"):
-        ast.parse(code)
-    # In the text, too.
-    for name in re.findall(r"\bkc((?:\.[A-Za-z_]\w*)+)", page.read_text()):
-        thing = kc
-        for part in name[1:].split("."):
-            thing = getattr(thing, part)
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("kc."):
+                name = ast.unparse(node.func)
+                if re.fullmatch(r"kc(\.\w+)+", name):
+                    function = resolve(name)
+                    assert callable(function), name
+                    known = inspect.signature(function).parameters
+                    if all(p.kind is not p.VAR_KEYWORD for p in known.values()):
+                        given = {keyword.arg for keyword in node.keywords}
+                        assert given <= set(known), name
 
 
 @every_page
