@@ -32,8 +32,9 @@ def views_from_directory(
     the top-level folder in sorted order, and images directly in `path` have label
     -1; without folders there are no labels. A file `labels.csv` in the folder, with the
     columns `path` and `label`, takes the place of class folders. Names that begin with
-    a dot are skipped. Images of other formats, and what cannot be read at all (a pipe, a link to itself, a
-    folder without permission, a name that is not UTF-8), are named in one warning.
+    a dot are skipped. Images of other formats, and what cannot be read at all (a pipe,
+    a link to itself, a folder without permission, a name that is not UTF-8), are named
+    in one warning.
 
     Only paths are shuffled. Grayscale, CMYK, palette, 16-bit and transparent images
     become 8-bit images of `channels`; of an animated GIF the first frame is taken;

@@ -80,7 +80,9 @@ def test_labels_of_a_table(folder, tmp_path):
     elsewhere = tmp_path / "other.csv"
     elsewhere.write_text(f"label,path\nbird,{names[1]}\n")
     assert data.list_images(folder, elsewhere)[1].tolist() == [-1, 0] + [-1] * 8
-    with pytest.raises(ValueError, match="1 that are not there.*no.png"):
+    with pytest.raises(
+        ValueError, match="1 that are not there, or not read:\n.*no.png"
+    ):
         labelled("no.png,dog,1")
     with pytest.raises(ValueError, match="one label.*'dog' and as 'cat', in line 3"):
         labelled(rows[0], rows[0].replace("dog", "cat"))
