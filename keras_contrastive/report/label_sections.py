@@ -54,7 +54,8 @@ def split(images: ImageSet, test: ImageSet | None, seed: int) -> Labelled | None
         chosen = class_balanced_subset(train.labels, _TRAIN_ROWS, seed)
         train = train.take(np.sort(chosen))
         which = f" of {all_of:,}, class-balanced, seed {seed}"
-    return Labelled(train, test, f"{of}, {len(train):,} labelled images{which}")
+    how = f"{of}, learned from {len(train):,} labelled images{which}"
+    return Labelled(train, test, how)
 
 
 def scores(labelled, k: int, temperature: float, seed: int) -> Section | None:
@@ -156,8 +157,8 @@ def few_labels(labelled, figures, temperature: float, seed: int) -> Section | No
         f"kNN accuracy on {len(test):,} of the test images by the number of labels, "
         f"the same number of each of {len(classes)} classes: mean, lowest and highest "
         f"of {_DRAWS} draws (seeds {seed} to {seed + _DRAWS - 1}). Cosine, temperature "
-        f"{temperature:g}, k the labels of one class, at most 20. Raw pixels: images "
-        f"made smaller than {_SIDE + 1} x {_SIDE + 1}.",
+        f"{temperature:g}, k = the labels of each class, at most 20. Raw pixels: the "
+        f"images themselves, larger ones shrunk to {_SIDE} x {_SIDE}.",
     )
 
 

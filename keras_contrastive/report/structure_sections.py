@@ -176,6 +176,8 @@ def _row(found, query, sheet):
 def cluster(images, num_clusters, seed):
     """Return the number of the cluster of each image, and the distance to its centre.
 
+    The largest cluster is number 0.
+
     Without `num_clusters` there are as many as classes, from 2 to 20; without labels
     10. There are never more than half the images.
     """
@@ -184,19 +186,18 @@ def cluster(images, num_clusters, seed):
         num_clusters = min(20, classes) if classes > 1 else 10
     num_clusters = max(1, min(num_clusters, len(images) // 2))
     _, numbers, distances = k_means(images.unit, num_clusters, seed)
-    return numbers, distances
+    by_size = np.argsort(-np.bincount(numbers), kind="stable")
+    return np.argsort(by_size)[numbers], distances
 
 
 def clusters(images, numbers, distances, sheet, seed) -> Section:
     """Show the images nearest to the centre of each cluster, and the farthest."""
     rows = []
-    for number in np.argsort(-np.bincount(numbers), kind="stable"):
+    for number in range(numbers.max() + 1):
         members = np.flatnonzero(numbers == number)
         members = members[np.argsort(distances[members], kind="stable")]
-        if not len(members):
-            continue
         nearest_ones, rest = members[:8], members[8:]
-        row = {"number": int(number) + 1, "size": len(members)}
+        row = {"number": number + 1, "size": len(members)}
         for name, some in (("nearest", nearest_ones), ("farthest", rest[-4:])):
             captions = [images.caption(i) for i in some]
             row[name] = sheet.add(images.images[some], captions)

@@ -11,7 +11,7 @@ _TITLES = {
     "knn_accuracy": "kNN accuracy",
     "probe_accuracy": "Accuracy of the online probe",
     "contrastive_accuracy": "Contrastive accuracy",
-    "embedding_std": "Standard deviation of the embeddings",
+    "embedding_std": "Embedding standard deviation",
     "learning_rate": "Learning rate",
     "momentum": "Momentum of the target",
 }
@@ -22,10 +22,11 @@ def about(images, test, about) -> Section:
     """Say what was trained, on what, and what the report is about."""
     height, width, channels = images.images.shape[1:]
     count, dim = images.features.shape
+    labelled = len(images.labelled)
     facts = {
-        "images": f"{count:,} of {height} x {width} pixels, {channels} channels",
+        "images": f"{count:,} of {height} x {width} pixels, channels: {channels}",
         "features": f"{dim} for each image",
-        "labels": f"{len(images.labelled):,} images have one",
+        "labels": f"{labelled:,} images have one" if labelled else "none",
     }
     if test is not None:
         facts["test images"] = f"{len(test):,}, {len(test.labelled):,} with a label"
@@ -93,6 +94,7 @@ def _panel(lines, epochs, figures):
             style = "--" if x.startswith("val_") else "-"
             axis.plot(at, values, style, color=color, marker=".", label=x)
         axis.set_xlabel("epoch")
+        axis.xaxis.get_major_locator().set_params(integer=True)
         if len(lines) > 1:
             for text in axis.legend(frameon=False).get_texts():
                 text.set_parse_math(False)
@@ -103,8 +105,8 @@ def _panel(lines, epochs, figures):
 
 def _text(name, values):
     finite = values[np.isfinite(values)]
-    text = f"{name}: from {finite[0]:.4g} to {finite[-1]:.4g}"
-    text += f", between {finite.min():.4g} and {finite.max():.4g}."
+    text = f"{name}: {finite[0]:.4g} at first, {finite[-1]:.4g} at last; "
+    text += f"lowest {finite.min():.4g}, highest {finite.max():.4g}."
     lost = len(values) - len(finite)
     return text + (f" {lost} values are NaN or infinite." if lost else "")
 
