@@ -1,6 +1,7 @@
 """What features tell without a label: neighbours, map, clusters, measures."""
 
 import dataclasses
+import warnings
 
 import numpy as np
 
@@ -181,11 +182,16 @@ def cluster(images, num_clusters, seed):
     Without `num_clusters` there are as many as classes, from 2 to 20; without labels
     10. There are never more than half the images.
     """
+    from sklearn.exceptions import ConvergenceWarning
+
     if num_clusters is None:
         classes = len(np.unique(images.labels[images.labelled]))
         num_clusters = min(20, classes) if classes > 1 else 10
     num_clusters = max(1, min(num_clusters, len(images) // 2))
-    _, numbers, distances = k_means(images.unit, num_clusters, seed)
+    with warnings.catch_warnings():
+        # Collapsed features have fewer clusters; the report says so.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        _, numbers, distances = k_means(images.unit, num_clusters, seed)
     by_size = np.argsort(-np.bincount(numbers), kind="stable")
     return np.argsort(by_size)[numbers], distances
 
@@ -227,8 +233,8 @@ def embedding_map(images, numbers, sheet, max_points, seed) -> Section | None:
     """Lay out images in a plane by their features."""
     order = np.sort(np.random.default_rng(seed).permutation(len(images))[:max_points])
     shown, numbers = images.take(order), numbers[order]
-    if len(shown) < 4:
-        return None
+    if len(shown) < 4 or not np.ptp(shown.unit, axis=0).any():
+        return None  # all of them in one point
     points, how = project(shown.unit, seed)
     if len(shown.labelled):
         groups, by = shown.labels, "label"

@@ -22,7 +22,7 @@ def toy(count=45, seed=0):
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % 3
     images = rng.integers(0, 90, (count, 12, 12, 3))
-    images[np.arange(count), 4 * labels] += 60
+    images[np.arange(count), 4 * labels] += 9
     images = images.astype("uint8")
     return images.reshape(count, -1)[:, ::3].astype("float32"), images, labels
 
@@ -276,6 +276,6 @@ def test_in_a_browser(labelled, tmp_path):
     hidden, text, picture, dimmed, fits = json.loads(
         title.replace("&lt;", "<").replace("&gt;", ">")
     )
-    assert not hidden and ".jpg, " in text
+    assert not hidden and "</i>.jpg" in text
     assert picture == 'url("data:image/jpeg'
     assert dimmed == 3 and fits  # two other classes, and what has none
