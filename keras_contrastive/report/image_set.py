@@ -73,7 +73,9 @@ class ImageSet:
         """Return the name of a class."""
         if label == UNKNOWN:
             return "unlabelled"
-        return str(label) if self.class_names is None else self.class_names[label]
+        if self.class_names is None:
+            return f"class {label}"
+        return self.class_names[label]
 
     def caption(self, row: int) -> str:
         """Return the name of an image and, if it has one, of its class."""

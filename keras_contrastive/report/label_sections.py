@@ -73,6 +73,9 @@ def scores(labelled, k: int, temperature: float, seed: int) -> Section | None:
         temperature=temperature,
         seed=seed,
     )
+    if train.class_names is None:
+        names = [f"class {name}" for name in result.class_names]
+        result = dataclasses.replace(result, class_names=names)
     matrix = result.confusion_matrix
     data = {
         "knn": result.knn_accuracy,

@@ -58,7 +58,7 @@ def curves(history, figures) -> Section | None:
         "curves",
         "Training curves",
         {"panels": panels},
-        f"{epochs} epochs. A curve with fewer values was measured at equal distances, "
+        f"Epochs: {epochs}. A curve with fewer values was measured at equal distances, "
         "up to the last epoch.",
     )
 
@@ -99,7 +99,8 @@ def _panel(lines, epochs, figures):
             for text in axis.legend(frameon=False).get_texts():
                 text.set_parse_math(False)
 
-    svg = figures.draw(draw, f"{title}. {' '.join(texts)}")
+    drawn = max(map(len, lines.values())) > 1  # one value is no curve
+    svg = figures.draw(draw, f"{title}. {' '.join(texts)}") if drawn else None
     return {"title": title, "svg": svg, "texts": texts}
 
 
@@ -108,7 +109,7 @@ def _text(name, values):
     text = f"{name}: {finite[0]:.4g} at first, {finite[-1]:.4g} at last; "
     text += f"lowest {finite.min():.4g}, highest {finite.max():.4g}."
     lost = len(values) - len(finite)
-    return text + (f" {lost} values are NaN or infinite." if lost else "")
+    return text + (f" NaN or infinite: {lost} of {len(values)}." if lost else "")
 
 
 def augmentation(images, policy, sheet, seed) -> Section | None:

@@ -43,8 +43,8 @@ def write_report(
     anything. It shows what was trained, measures of collapse, training curves, the
     augmentation, nearest neighbours, a map with a thumbnail of every point, clusters,
     near-duplicates and outliers; with labels the accuracy, how few labels are enough,
-    and confusions. What there is no data for is left out. 10,000 images take about
-    half a minute on two cores, most of it for the map.
+    and confusions. What there is no data for is left out. 10,000 images of 128
+    features, and 2,000 test images, took 27 s on two busy cores.
 
     Args:
         path: File to write, `report.html`; its folder exists. Readers see the old or

@@ -162,7 +162,7 @@ def test_neighbours_are_counted_as_they_are_marked(labelled):
 
 
 def test_curves_say_what_is_lost(labelled):
-    assert "1 values are NaN or infinite" in labelled.text
+    assert "NaN or infinite: 1 of 3." in labelled.text
     assert "loss: 3 at first, 1.5 at last" in labelled.text
 
 
@@ -172,6 +172,7 @@ def test_without_test_images_a_fifth_is_held_out(tmp_path):
     page = Page(path)
     assert page.sections == [*ALWAYS[:4], *WITH_LABELS, *ALWAYS[4:]]
     assert "9 held-out images" in page.text
+    assert "image 4, class 1" in page.html
 
 
 def test_collapse_is_said(tmp_path):
