@@ -6,7 +6,8 @@
 Pre-trains SimCLR on 10,000 bundled Fashion-MNIST images without looking at a label,
 then asks how many labels it takes to use the result, against raw pixels, the same
 network untrained, and the same network trained on the labels alone. Writes
-runs/quickstart/ with the encoder, a SavedModel for serving, metrics and figures.
+runs/quickstart/ with the encoder, a SavedModel for serving, metrics, figures, and one
+page to look at, report.html.
 """
 
 import itertools
@@ -123,6 +124,19 @@ def main(argv):
     }
     write_json(output / "metrics.json", metrics)
     write_figures(output, history, rows, (x_train, y_train), (x_test, y_test))
+    searched, found = rows["pre-trained encoder"]
+    kc.report.write_report(
+        output / "report.html",
+        searched,
+        x_train,
+        y_train,
+        test=(found, x_test, y_test),
+        class_names=kc.data.sample_class_names,
+        history=history,
+        about=about(model, encoder, epochs, pretrain_seconds),
+        policy=new_policy(CROP),
+        max_points=1000,
+    )
     saved_model = kc.export.to_saved_model(encoder, output / "saved_model")
     conclude(table, output, saved_model, time.time() - start)
 
@@ -235,6 +249,18 @@ def write_figures(output, history, rows, train, test):
         write_figure(output / f"{name}.png", figure)
 
 
+def about(model, encoder, epochs, seconds):
+    """Return what the report says of the run."""
+    return {
+        "method": f"{type(model).__name__}, without labels",
+        "encoder": f"ResNet-10, {encoder.count_params():,} parameters",
+        "data": "the bundled sample of Fashion-MNIST",
+        "training": f"{epochs} epochs in {seconds:.0f} s, batches of {_BATCH.value}",
+        "seed": _SEED.value,
+        "command": " ".join(["python", *sys.argv]),
+    }
+
+
 def print_table(table):
     """Print kNN and linear accuracy of every row."""
     print(
@@ -260,7 +286,8 @@ def conclude(table, output, saved_model, seconds):
 Learned without a label: a linear classifier on the encoder's features beats one on raw
 pixels by {gains} labels (points of accuracy).
 
-{output}/ holds encoder.keras, metrics.json and figures (views.png, neighbors.png,
+Open {output}/report.html in a browser: neighbours, a map, confusions, clusters.
+{output}/ also holds encoder.keras, metrics.json and figures (views.png, neighbors.png,
 embedding.png, curves.png); {saved_model} is ready for TensorFlow Serving.
 Next:
   your own images   kc.data.views_from_directory("photos/", augmentation=...)

@@ -1,10 +1,12 @@
 """The images of a command: the sample, a folder of files or of arrays, or TFDS."""
 
+import dataclasses
 import pathlib
 
 import numpy as np
 
 from keras_contrastive import data
+from keras_contrastive.zoo.measure import prepared_splits
 
 
 def open_source(name: str, split: str = "train"):
@@ -101,3 +103,56 @@ class Prepared:
         return data.images_from_tfds(
             self.name, self.split, image_size=size, channels=channels
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Images as arrays, with what is known of them."""
+
+    images: np.ndarray
+    labels: np.ndarray | None = None
+    class_names: list[str] | None = None
+    file_paths: list[str] | None = None
+
+
+def labelled_arrays(name, shape, limit) -> tuple[Part, Part | None]:
+    """Return images as an encoder takes them, and test images where there are some.
+
+    Args:
+        name: As in `open_source`.
+        shape: `(height, width, channels)` of the encoder's input.
+        limit: Number of images of each part, at most: every n-th.
+    """
+    *size, channels = shape
+    fit = {"image_size": None if None in size else tuple(size), "channels": channels}
+    path = pathlib.Path(name)
+    if name == "sample":
+        parts = [data.images_from_arrays(*pair, **fit) for pair in data.load_sample()]
+    elif (path / "images.npy").exists():
+        parts = [data.images_from_arrays(*open_source(name).arrays, **fit)]
+    elif path.is_dir():
+        both = [path / "train", path / "test"]
+        folders = both if all(folder.is_dir() for folder in both) else [path]
+        parts = [
+            data.images_from_directory(folder, on_error="skip", **fit)
+            for folder in folders
+        ]
+    else:
+        splits = prepared_splits(name, None)
+        parts = [data.images_from_tfds(name, split, **fit) for split in splits]
+    train, *test = (_part(part, limit) for part in parts)
+    return train, test[0] if test else None
+
+
+def _part(batches, limit) -> Part:
+    """Every n-th image of a dataset in order."""
+    rows = [batch if isinstance(batch, tuple) else (batch,) for batch in batches]
+    total = sum(len(images) for images, *_ in rows)
+    step = -(-total // limit)
+    arrays = [np.concatenate(column)[::step] for column in zip(*rows, strict=True)]
+    paths = getattr(batches, "file_paths", None)
+    return Part(
+        *(arrays if len(arrays) == 2 else (*arrays, None)),
+        getattr(batches, "class_names", None),
+        paths and paths[::step],
+    )

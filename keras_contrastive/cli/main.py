@@ -27,6 +27,7 @@ from keras_contrastive.zoo.preset_files import printable  # noqa: E402
 COMMANDS = {
     "pretrain": "train an encoder on images without labels",
     "evaluate": "measure an encoder: kNN, linear, class by class",
+    "report": "one HTML file on what an encoder has learned",
     "export": "write SavedModel, TF-Lite and ONNX, each compared with the encoder",
     "search": "nearest neighbours and near-duplicates of images in a folder",
     "zoo": "list, show and verify presets",

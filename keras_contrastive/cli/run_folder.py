@@ -8,6 +8,7 @@
 | `tensorboard/` | with `--tensorboard`: the same metrics |
 | `best.keras` | with `--labelled`: the encoder of the best epoch by kNN, for crops |
 | `encoder.keras` | the encoder, in float32, for whole images |
+| `report.html` | with `keras-contrastive report`: what was learned |
 | `NAME/` | the preset: `kc.from_preset` loads it, `README.md` is its card |
 """
 

@@ -24,15 +24,17 @@ def views_from_directory(
     path: str | os.PathLike,
     *,
     options: Options,
-    labels: bool = True,
+    labels: bool | str | os.PathLike = True,
 ) -> tf.data.Dataset:
     """Return batches of views from JPEG, PNG, BMP, GIF and WebP files below a folder.
 
     Any nesting. With class folders (`cat/`, `dog/`, ...) the label is the number of
     the top-level folder in sorted order, and images directly in `path` have label
-    -1; without folders there are no labels. Names that begin with a dot are skipped.
-    Images of other formats, and what cannot be read at all (a pipe, a link to itself, a
-    folder without permission, a name that is not UTF-8), are named in one warning.
+    -1; without folders there are no labels. A file `labels.csv` in the folder, with the
+    columns `path` and `label`, takes the place of class folders. Names that begin with
+    a dot are skipped. Images of other formats, and what cannot be read at all (a pipe,
+    a link to itself, a folder without permission, a name that is not UTF-8), are named
+    in one warning.
 
     Only paths are shuffled. Grayscale, CMYK, palette, 16-bit and transparent images
     become 8-bit images of `channels`; of an animated GIF the first frame is taken;
@@ -41,7 +43,8 @@ def views_from_directory(
     Args:
         path: A folder.
         options: Keywords of `Options`.
-        labels: `False`: no labels, whatever the folders are.
+        labels: `False`: no labels, whatever the folders are; or the path of a CSV file
+            as above.
 
     Returns:
         Dataset as in `views_from_arrays`.
@@ -55,9 +58,10 @@ def views_from_directory(
         >>> dataset = kc.data.views_from_directory(
         ...     "photos", augmentation=policy, batch_size=2)
     """
-    files, file_labels, class_names = list_images(path)
-    labels = file_labels if labels and class_names else None
-    source = source_of_files(path, files, labels, options.channels or 3)
+    files, file_labels, class_names = list_images(path, labels)
+    source = source_of_files(
+        path, files, file_labels if class_names else None, options.channels or 3
+    )
     return views_from_source(source, options)
 
 
@@ -67,7 +71,7 @@ def images_from_directory(
     image_size: int | tuple[int, int] | None = None,
     channels: int = 3,
     batch_size: int = 256,
-    labels: bool = True,
+    labels: bool | str | os.PathLike = True,
     on_error: str = "raise",
 ) -> tf.data.Dataset:
     """Return the images below a folder in batches, for evaluation: all, in order.
@@ -83,7 +87,8 @@ def images_from_directory(
             given, since files may differ in size.
         channels: 3, or 1 for luminance.
         batch_size: Images per batch; the last one may be smaller.
-        labels: `False`: no labels, whatever the folders are.
+        labels: `False`: no labels, whatever the folders are; or the path of a CSV file
+            as in `views_from_directory`.
         on_error: `"raise"`: a file that cannot be read is an error that names it.
             `"skip"`: such files are found at once, by decoding all files one time
             more, left out of images, labels and `file_paths`, and named in a warning.
@@ -110,17 +115,17 @@ def images_from_directory(
             f"and left out). Received: on_error={on_error!r}."
         )
     options = plain(image_size, channels, batch_size)
-    files, file_labels, class_names = list_images(path)
+    files, file_labels, class_names = list_images(path, labels)
     source = source_of_files(path, files, file_labels, channels)
     check_one_size(source, options)
     if on_error == "skip":
         kept = _readable(source, channels)
         files, file_labels = [files[i] for i in kept], file_labels[kept]
-    has_labels = labels and bool(class_names)
-    source = source_of_files(path, files, file_labels if has_labels else None, channels)
+    file_labels = file_labels if class_names else None
+    source = source_of_files(path, files, file_labels, channels)
     source.remedy = ', or pass on_error="skip" to leave such files out'
     dataset = images_from_source(source, options)
-    dataset.class_names = class_names if has_labels else None
+    dataset.class_names = class_names or None
     dataset.file_paths = files
     return dataset
 

@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 
+from keras_contrastive.data import label_table
 from keras_contrastive.data.bad_examples import listed
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
@@ -20,21 +21,27 @@ _IMAGES_NOT_READ = (
 )
 
 
-def list_images(path: str | os.PathLike) -> tuple[list[str], np.ndarray, list[str]]:
+def list_images(
+    path: str | os.PathLike, labels: bool | str | os.PathLike = True
+) -> tuple[list[str], np.ndarray, list[str]]:
     """List image files below a folder, as `views_from_directory` sees them.
 
     Warns once, naming what looks like an image and is not read.
 
     Args:
         path: A folder.
+        labels: A CSV file with the columns `path`, relative to the folder, and `label`;
+            what is not in it is unlabelled. `True`: that of the folder, `labels.csv`,
+            or without one its class folders. `False`: none.
 
     Returns:
         `(files, labels, class_names)`: sorted paths; int64 of shape `(n,)`, the
-        index into `class_names` or -1; the names of the top-level folders that
-        hold images, sorted.
+        index into `class_names` or -1; the names of the classes, sorted: of the
+        top-level folders that hold images, or of the CSV file.
 
     Raises:
-        ValueError: If `path` does not exist, is no folder, or holds no images.
+        ValueError: If `path` does not exist, is no folder, or holds no images; if the
+            CSV file lacks a column, names a file that is not there, or one twice.
 
     Example:
         >>> files, labels, class_names = kc.data.list_images("photos")
@@ -57,10 +64,17 @@ def list_images(path: str | os.PathLike) -> tuple[list[str], np.ndarray, list[st
         raise ValueError(_no_images(path, others, unread))
     _warn(path, others, unread)
     found.sort(key=lambda item: item[0])
+    files = [file for file, _ in found]
+    own = os.path.join(path, label_table.NAME)
+    table = own if labels is True and os.path.isfile(own) else labels
+    if not isinstance(table, bool):
+        return files, *label_table.labels_of(table, path, files)
+    if not labels:
+        return files, np.full(len(files), -1, np.int64), []
     class_names = sorted({name for _, name in found if name is not None})
     number = {name: index for index, name in enumerate(class_names)}
-    labels = np.array([number.get(name, -1) for _, name in found], np.int64)
-    return [file for file, _ in found], labels, class_names
+    numbers = np.array([number.get(name, -1) for _, name in found], np.int64)
+    return files, numbers, class_names
 
 
 def _walk(folder, top, others, unread):

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_contrastive import distribute
 from keras_contrastive.checks import check_count
 from keras_contrastive.losses.contrastive_loss import (
     ContrastiveLoss,
@@ -11,6 +12,17 @@ from keras_contrastive.losses.contrastive_loss import (
 
 # In the logarithms of the authors' code, for probabilities that vanish.
 _EPSILON = 1e-7
+
+
+def estimate_z(scores, num_examples: int):
+    """Return n times the mean of exp(s) over the global batch, what Z is set to.
+
+    Args:
+        scores: Similarities divided by the temperature, `(batch, 1 + K)`.
+        num_examples: n, the number of examples in the data set.
+    """
+    mean = ops.mean(ops.exp(ops.cast(scores, "float32")))
+    return num_examples * distribute.all_reduce_mean(mean)
 
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")

@@ -5,7 +5,7 @@ import itertools
 import keras
 from keras import ops
 
-from keras_contrastive import distribute, recipes
+from keras_contrastive import recipes
 from keras_contrastive.checks import check_count
 from keras_contrastive.encoder_checks import check_encoder
 from keras_contrastive.feature_maps import feature_maps
@@ -14,7 +14,7 @@ from keras_contrastive.layers.memory_bank import MemoryBank
 from keras_contrastive.layers.part_heads import PartHeads
 from keras_contrastive.losses.contrastive_loss import check_temperature
 from keras_contrastive.losses.info_nce_loss import InfoNCELoss
-from keras_contrastive.losses.nce_loss import NCELoss
+from keras_contrastive.losses.nce_loss import NCELoss, estimate_z
 from keras_contrastive.methods.batch import Needs
 from keras_contrastive.methods.contrastive_model import ContrastiveModel
 
@@ -121,22 +121,15 @@ class CMC(ContrastiveModel):
             draw = self.banks[0].entries
             entries = draw(batch.ids, self.num_negatives, seed=batch.step)
             outputs["scores"] = [self.scores(v[a], b, entries) for a, b in self.pairs]
+            estimates = [estimate_z(s, self.num_examples) for s in outputs["scores"]]
             outputs["Z"] = [
-                self.normalizer(constant, scores)
-                for constant, scores in zip(
-                    self.constants, outputs["scores"], strict=True
-                )
+                c.of(z) for c, z in zip(self.constants, estimates, strict=True)
             ]
         return outputs
 
     def scores(self, v, part, entries):
         """Return `v_i . f_j / t` of one part's bank, the own entry first."""
         return self.banks[part].similarities(v, entries) / self.temperature
-
-    def normalizer(self, constant, scores):
-        """Return Z: n times the mean of exp(s) in the first step."""
-        mean = distribute.all_reduce_mean(ops.mean(ops.exp(scores)))
-        return constant.of(self.num_examples * mean)
 
     def contrastive_loss(self, outputs, batch):
         """Return the sum over all ordered pairs of parts."""

@@ -3,12 +3,12 @@
 import keras
 from keras import ops
 
-from keras_contrastive import distribute, recipes
+from keras_contrastive import recipes
 from keras_contrastive.checks import check_count
 from keras_contrastive.layers.first_value import FirstValue
 from keras_contrastive.layers.memory_bank import MemoryBank
 from keras_contrastive.losses.contrastive_loss import check_temperature
-from keras_contrastive.losses.nce_loss import NCELoss
+from keras_contrastive.losses.nce_loss import NCELoss, estimate_z
 from keras_contrastive.methods.batch import Needs
 from keras_contrastive.methods.contrastive_model import ContrastiveModel
 
@@ -91,18 +91,13 @@ class InstanceDiscrimination(ContrastiveModel):
             "anchor": embeddings,
             "positive": self.bank.rows(batch.ids),
             "scores": scores,
-            "Z": self.normalizer(scores),
+            "Z": self.constant.of(estimate_z(scores, self.num_examples)),
         }
 
     def scores(self, embeddings, batch):
         """Return `v_i . f_j / t`, `(n, 1 + K)`: with the own entry, then with noise."""
         entries = self.bank.entries(batch.ids, self.num_negatives, seed=batch.step)
         return self.bank.similarities(embeddings, entries) / self.temperature
-
-    def normalizer(self, scores):
-        """Return Z: n times the mean of exp(s) in the first step."""
-        mean = distribute.all_reduce_mean(ops.mean(ops.exp(scores)))
-        return self.constant.of(self.num_examples * mean)
 
     def contrastive_loss(self, outputs, batch):
         """Return the mean over the batch."""

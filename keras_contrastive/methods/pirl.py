@@ -7,6 +7,7 @@ import keras
 from keras_contrastive import recipes
 from keras_contrastive.checks import check_share
 from keras_contrastive.layers.jigsaw import Jigsaw
+from keras_contrastive.losses.nce_loss import estimate_z
 from keras_contrastive.methods.batch import Needs
 from keras_contrastive.methods.instance_discrimination import InstanceDiscrimination
 
@@ -84,7 +85,8 @@ class PIRL(InstanceDiscrimination):
         outputs = super().forward(dataclasses.replace(batch, views=(image,)), training)
         patches = self.jigsaw.features(self.encoder, puzzle, batch.step, training)
         scores = self.scores(self.patch_projector(patches, training=training), batch)
-        return {**outputs, "puzzle_scores": scores, "Z": self.normalizer(scores)}
+        Z = self.constant.of(estimate_z(scores, self.num_examples))
+        return {**outputs, "puzzle_scores": scores, "Z": Z}
 
     def contrastive_loss(self, outputs, batch):
         """Return the weighted mean of both terms (equation 5)."""

@@ -42,7 +42,7 @@ CMC_SMALL = dataclasses.replace(
     epochs=200,
     batch_size=256,
     weight_decay=5e-4,
-    base_learning_rate=0.12,
+    base_learning_rate=0.03,
     reference_batch=256,
     warmup_epochs=10,
     method_arguments={
@@ -55,7 +55,6 @@ CMC_SMALL = dataclasses.replace(
         "epochs": "chosen here",
         "batch_size": "chosen here",
         "weight_decay": "chosen here: common for CIFAR",
-        "base_learning_rate": "chosen here: for fewer images than ImageNet's",
         "warmup_epochs": "chosen here",
         "method_arguments": (
             "chosen here: with thousands of images the noise of the NCE form outweighs "

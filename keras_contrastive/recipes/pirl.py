@@ -44,7 +44,7 @@ PIRL_SMALL = dataclasses.replace(
     encoder="ResNet-18, small-image stem",
     batch_size=256,
     weight_decay=5e-4,
-    base_learning_rate=0.12,
+    base_learning_rate=0.03,
     reference_batch=256,
     warmup_epochs=10,
     final_learning_rate=0.0,
@@ -57,7 +57,6 @@ PIRL_SMALL = dataclasses.replace(
         **dict.fromkeys(PIRL_IMAGENET.sources, "chosen here: as for ImageNet"),
         "batch_size": "chosen here",
         "weight_decay": "chosen here: common for CIFAR",
-        "base_learning_rate": "chosen here: for fewer images than ImageNet's",
         "warmup_epochs": "chosen here",
         "final_learning_rate": "chosen here",
         "method_arguments": (

@@ -5,6 +5,8 @@ Every function returns a `matplotlib.figure.Figure`, without touching pyplot's s
 
 import numpy as np
 
+from keras_contrastive.report.projection import tsne
+
 
 def plot_views(images, views, rows: int = 8):
     """Show images and the views that the network saw of them.
@@ -76,15 +78,10 @@ def plot_embedding_map(features: dict, labels, class_names=None, seed: int = 0):
         A figure. Distances between clusters mean little in t-SNE; neighbourhoods do.
     """
     figure = _figure(5 * len(features) + 1.6, 5)
-    from sklearn.decomposition import PCA
-    from sklearn.manifold import TSNE
-
     axes = np.atleast_1d(figure.subplots(1, len(features)))
     labels = np.asarray(labels)
     for axis, (name, x) in zip(axes, features.items(), strict=True):
-        x = np.asarray(x, "float64")
-        x = PCA(min(30, *x.shape), random_state=seed).fit_transform(x)
-        points = TSNE(random_state=seed, init="pca").fit_transform(x)
+        points = tsne(x, seed)
         for index in np.unique(labels):
             name_of = str(index) if class_names is None else class_names[index]
             of_class = points[labels == index]

@@ -116,11 +116,11 @@ def _parts(dataset, data_dir, fit):
         return [images_from_arrays(*pair, **fit) for pair in (train, test)]
     return [
         images_from_tfds(dataset, split, data_dir=data_dir, **fit)
-        for split in _prepared_splits(dataset, data_dir)
+        for split in prepared_splits(dataset, data_dir)
     ]
 
 
-def _prepared_splits(name, data_dir):
+def prepared_splits(name, data_dir):
     """Names of the train and test split of a data set of TFDS on this machine."""
     import tensorflow_datasets as tfds
 

@@ -91,6 +91,16 @@ def test_evaluate(run, encoder, photos, tmp_path):
     assert run("evaluate", encoder.parent, photos)[1] == out  # the folder of a run
 
 
+def test_report(run, encoder, photos, tmp_path):
+    pytest.importorskip("jinja2")
+    page = tmp_path / "page.html"
+    code, out, err = run("report", encoder, photos, f"--output={page}", "--images=16")
+    assert code == 0, err
+    text = page.read_text()
+    assert out == f"{page}\n" and "16 of 8 x 8 pixels" in text
+    assert "a/0.png" in text
+
+
 def test_search(run, encoder, photos, tmp_path):
     code, out, err = run("search", encoder, photos)
     assert code == 0 and "a/1.png" in out.splitlines()[0]

@@ -58,6 +58,41 @@ def test_class_folders_at_any_depth(tmp_path):
     assert quiet_pass(views(tmp_path, labels=False))[2] is None
 
 
+def test_labels_of_a_table(folder, tmp_path):
+    files = data.list_images(folder)[0]
+    names = [os.path.relpath(file, folder) for file in files]
+    rows = [f"{names[0]},dog,1", f"{files[3]}, cat,2", f"./{names[5]},dog,3"]
+    table = folder / "labels.csv"
+
+    def labelled(*lines, labels=True):
+        table.write_text("\n".join(["path,label,more", *lines]), encoding="utf-8-sig")
+        return data.list_images(folder, labels)
+
+    _, labels, classes = labelled(*rows, f"{names[6]},,")
+    assert classes == ["cat", "dog"]
+    assert labels.tolist() == [1, -1, -1, 0, -1, 1, -1, -1, -1, -1]
+    images = data.images_from_directory(folder, image_size=4)
+    assert images.class_names == classes
+    assert np.concatenate([y for _, y in images]).tolist() == labels.tolist()
+    _, _, y = quiet_pass(views(folder, batch_size=10))
+    assert sorted(y) == sorted(labels)
+    assert data.list_images(folder, labels=False)[2] == []
+    elsewhere = tmp_path / "other.csv"
+    elsewhere.write_text(f"label,path\nbird,{names[1]}\n")
+    assert data.list_images(folder, elsewhere)[1].tolist() == [-1, 0] + [-1] * 8
+    with pytest.raises(
+        ValueError, match="1 that are not there, or not read:\n.*no.png"
+    ):
+        labelled("no.png,dog,1")
+    with pytest.raises(ValueError, match="one label.*'dog' and as 'cat', in line 3"):
+        labelled(rows[0], rows[0].replace("dog", "cat"))
+    table.write_text("file,class\n")
+    with pytest.raises(
+        ValueError, match=r"columns path and label.*\['file', 'class'\]"
+    ):
+        data.list_images(folder)
+
+
 def test_a_flat_folder_has_no_labels(folder):
     dataset = views(folder)
     assert len(dataset) == 5

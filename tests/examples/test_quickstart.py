@@ -52,6 +52,8 @@ def test_small_run_writes_everything(tmp_path, monkeypatch, capsys, load_script)
     folder = tmp_path / "runs" / "quickstart-2"
     for name in ("views", "neighbors", "embedding", "curves"):
         assert (folder / f"{name}.png").stat().st_size > 5_000
+    page = (folder / "report.html").read_text()
+    assert "What the network saw" in page and "Ankle boot" in page
     assert (folder / "encoder.keras").exists()
     assert (folder / "saved_model" / "1" / "saved_model.pb").exists()
     table = json.loads((folder / "metrics.json").read_text())["table"]

@@ -1,0 +1,88 @@
+"""keras-contrastive report ENCODER [DATA]: one HTML file on what was learned.
+
+    keras-contrastive report runs/simclr_resnet10_photos photos/
+
+ENCODER is a preset, the folder of a run, or a .keras file. DATA is as for `pretrain`,
+and by default what the run was trained on; without labels the page shows neighbours,
+clusters, a map and measures of collapse all the same. Of a folder that holds `train`
+and `test`, and of `sample`, the test images give the numbers. The page is
+ENCODER/report.html, or --output; it opens from disk, and asks no server for anything.
+"""
+
+import csv
+import json
+import pathlib
+
+from absl import flags
+
+from keras_contrastive import zoo
+from keras_contrastive.cli.image_source import labelled_arrays
+from keras_contrastive.cli.main import UsageError
+from keras_contrastive.cli.networks import load_encoder
+from keras_contrastive.report import write_report
+
+FLAGS = flags.FlagValues()
+_OUTPUT = flags.DEFINE_string("output", None, "HTML file to write.", flag_values=FLAGS)
+_IMAGES = flags.DEFINE_integer(
+    "images", 5000, "Images shown, at most.", lower_bound=10, flag_values=FLAGS
+)
+
+
+def run(arguments: list[str]) -> None:
+    """Write the page, and print where it is."""
+    if len(arguments) not in (1, 2):
+        raise UsageError("Expected ENCODER and perhaps DATA.")
+    encoder, place = load_encoder(arguments[0]), pathlib.Path(arguments[0])
+    trained = trained_with(place)
+    data = (arguments[1:] or [trained.get("dataset", "sample")])[0]
+    train, test = labelled_arrays(data, encoder.input_shape[1:], _IMAGES.value)
+    output = _OUTPUT.value or (
+        place / "report.html" if place.is_dir() else "report.html"
+    )
+    page = write_report(
+        output,
+        encoder,
+        train.images,
+        train.labels,
+        test=test and (None, test.images, test.labels),
+        class_names=train.class_names,
+        file_paths=train.file_paths,
+        history=history_of(place),
+        about=about(place, data),
+        title=place.name,
+    )
+    print(page)
+
+
+def trained_with(place) -> dict:
+    """Return the flags of a run, if it is one."""
+    record = place / "run.json"
+    return json.loads(record.read_text())["flags"] if record.exists() else {}
+
+
+def history_of(place) -> dict | None:
+    """Return the columns of a run's history.csv."""
+    if not (place / "history.csv").exists():
+        return None
+    with (place / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = [name for name in rows[0] if name not in ("epoch", "seconds")]
+    return {name: [float(row[name]) for row in rows if row[name]] for name in names}
+
+
+def about(place, data) -> dict:
+    """Return what is known of the encoder, in words."""
+    presets = [path.parent for path in place.glob("*/metadata.json")]
+    known = zoo.describe(presets[0]) if presets else {}
+    names = (
+        "method",
+        "architecture",
+        "data",
+        "epochs",
+        "batch_size",
+        "seed",
+        "command",
+    )
+    names = (*names, "commit", "hardware", "minutes", "licence")
+    words = {name: str(known[name]) for name in names if known.get(name) is not None}
+    return {**words, "shown": str(data)}
