@@ -22,9 +22,9 @@ def main(argv):
     (x, y), (x_test, y_test) = kc.data.load_sample()
     x, y = x[: _IMAGES.value], y[: _IMAGES.value]
 
-    recipe = kc.recipes.SWAV_SMALL  # small gray images: half the jitter
+    recipe = kc.recipes.SWAV_SMALL
     views = kc.data.views_from_arrays(
-        x, augmentation=recipe.policy(28, strength=0.5), batch_size=128, seed=0
+        x, augmentation=recipe.policy(28), batch_size=128, seed=0
     )
     encoder = kc.encoders.resnet(depth=10, width=16, input_shape=(28, 28, 1))
     # A short run: fewer prototypes, and a queue from the second epoch on.

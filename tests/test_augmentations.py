@@ -115,6 +115,22 @@ def test_small_views_of_images_that_are_not_square(policy):
     assert len(policy((56, 28), local_views=0).branches) == 2
 
 
+def test_infomin_in_full():
+    policy = augmentations.infomin(20, jigsaw_views=1)
+    views = policy(images_of())
+    assert [view.shape[1:3] for view in views] == [(20, 20), (20, 20), (23, 23)]
+    names = list(operations(policy.branches[0]))
+    assert names == [
+        "RandomResizedCrop",
+        "RandomColorJitter",
+        "RandomGaussianBlur",
+        "RandAugment",
+        "RandomGrayscale",
+    ]
+    plain = augmentations.infomin(20, rand_augment=keras.layers.Identity())
+    assert len(plain.branches) == 2 and "Identity" in operations(plain.branches[0])
+
+
 def test_multi_crop():
     areas = ((0.14, 1.0), (0.05, 0.14))
     policy = augmentations.multi_crop((20, 12), (2, 3), areas)

@@ -148,10 +148,11 @@ def test_arrays_in_a_folder(run, tmp_path, monkeypatch):
 
 def test_signals_end_with_a_checkpoint_and_their_code(tmp_path):
     """SIGTERM after the first epoch; the same command goes on."""
-    flags = "--width=2", "--epochs=300", "--batch_size=2000", "--crop=8", "--measure="
-    command = [sys.executable, "-m", "keras_contrastive", "pretrain", *flags]
+    np.save(tmp_path / "images.npy", np.full((16, 12, 12, 1), 9, "uint8"))
+    flags = "--width=2", "--epochs=9999", "--batch_size=8", "--crop=8", "--measure="
+    command = [sys.executable, "-m", "keras_contrastive", "pretrain", str(tmp_path)]
     with subprocess.Popen(
-        [*command, f"--output={tmp_path / 'run'}"],
+        [*command, *flags, f"--output={tmp_path / 'run'}"],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

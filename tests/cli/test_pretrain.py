@@ -220,7 +220,6 @@ def test_supervised_needs_the_number_of_classes(folder, main):
     "flags",
     [
         ("--recipe=sce_small", "--policy=blur=0.1", "--model=symmetric=True"),
-        ("--recipe=instance_discrimination_imagenet", "--model=num_negatives=4"),
         ("--recipe=supervised", "--num_classes=2", "--encoder=vit", "--depth=1"),
         ("--recipe=pirl_small", "--model=num_negatives=4", "--crop=16"),
         ("--recipe=cmc_small", "--model=num_negatives=4"),
