@@ -2,7 +2,7 @@
 
     TFDS_DATA_DIR=... python benchmarks/methods.py           # hours; it can be stopped
     python benchmarks/methods.py --only=simclr,byol --threads=1
-    python benchmarks/methods.py --report --write=README.md  # table and chart alone
+    python benchmarks/methods.py --report --write=README.md,docs/choose-a-method.md
 
 A row is a run of `examples/pretrain.py` with the method's recipe for small images and
 its own views, without blur and with crops of a fifth of the image at least; CPC and
@@ -37,7 +37,7 @@ _JSON = flags.DEFINE_string(
     "json_file", str(_ROOT / "benchmarks/results/methods.json"), "The results."
 )
 _REPORT = flags.DEFINE_bool("report", False, "Run nothing: print table, draw chart.")
-_WRITE = flags.DEFINE_string("write", None, "File to put the table into.")
+_WRITE = flags.DEFINE_list("write", [], "Files to put the table into.")
 
 BEGIN = "<!-- methods: written by `python benchmarks/methods.py --report` -->"
 END = "<!-- end of methods -->"
@@ -84,8 +84,7 @@ def main(argv):
         sys.exit(f"There are no results yet in {path}.")
     print(table(results))
     chart(results, path.with_suffix(".png"))
-    if _WRITE.value:
-        page = pathlib.Path(_WRITE.value)
+    for page in map(pathlib.Path, _WRITE.value):
         before = page.read_text(encoding="utf-8")
         try:
             text = with_table(before, table(results), BEGIN, END)

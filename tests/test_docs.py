@@ -11,6 +11,7 @@ import shlex
 import pytest
 
 import keras_contrastive as kc
+from keras_contrastive.zoo.card import with_table
 from keras_contrastive.cli.main import COMMANDS
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -76,13 +77,13 @@ def test_every_command_is_named():
     assert all(f"\n## {command}\n" in page for command in COMMANDS)
 
 
-def test_accuracies_are_those_of_the_benchmark():
+def test_accuracies_are_those_of_the_benchmark(load_script):
+    script, _ = load_script(ROOT / "benchmarks/methods.py")
     results = json.loads((ROOT / "benchmarks/results/methods.json").read_text())
-    rows = re.findall(r"\(methods/(\w+)\.md\).*\| ([\d.]+) / ([\d.]+) \|", CHOOSE)
-    assert rows
-    for name, knn, linear in rows:
-        expected = (f"{results[name][key]:.1%}" for key in ("knn", "linear"))
-        assert (f"{knn}%", f"{linear}%") == tuple(expected)
+    for page in (ROOT / "README.md", ROOT / "docs/choose-a-method.md"):
+        text = page.read_text()
+        table = script.table(results)
+        assert with_table(text, table, script.BEGIN, script.END) == text, page
 
 
 @every_page
