@@ -10,8 +10,8 @@ import random
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# Two workers share two cores: threads of one that wait for each other, or spin, take
-# the other's time.
+# Workers share the cores: threads of one that wait for each other, or spin, take the
+# others' time.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -11,8 +11,8 @@ import shlex
 import pytest
 
 import keras_contrastive as kc
-from keras_contrastive.zoo.card import with_table
 from keras_contrastive.cli.main import COMMANDS
+from keras_contrastive.zoo.card import with_table
 
 ROOT = pathlib.Path(__file__).parent.parent
 DOCS = ROOT / "docs"

@@ -326,7 +326,7 @@ class PlainLoop:
         return target
 
 
-@TARGET
+@pytest.mark.parametrize("name", [name for name in FIRST if tiny(name).target])
 def test_jit_compile_moves_the_target_alike(name):
     plain = started(name)
     plain.optimizer.learning_rate = 0.01
@@ -426,7 +426,7 @@ def test_second_fit_and_resumed_fit_have_their_schedule(name):
     assert (int(model.clock.first_step), int(model.clock.total_steps)) == (20, 4)
 
 
-@ALL
+@pytest.mark.parametrize("name", FIRST)  # the base does it, for all alike
 def test_recipe_is_bound_to_the_run(name, tmp_path):
     model = build(name)
     model.compile()
