@@ -5,14 +5,14 @@ import tensorflow as tf
 
 from keras_contrastive.unit_vectors import l2_normalize
 
-# Similarities held at a time: 2**25 floats are 128 MiB.
-_CHUNK = 2**25
+# Similarities held at a time: 2**24 floats are 64 MiB.
+_CHUNK = 2**24
 
 
 def nearest_neighbors(features, queries, k: int):
     """Find the rows of `features` that are most similar to each query.
 
-    All similarities are computed, in blocks of 128 MiB.
+    All similarities are computed, in blocks of 64 MiB.
 
     Args:
         features: Array `(n, dim)` to search in, of any length.
