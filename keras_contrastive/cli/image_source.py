@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 
 from keras_contrastive import data
-from keras_contrastive.zoo.measure import prepared_splits
+from keras_contrastive.zoo.measure import folder_parts, prepared_splits
 
 
 def open_source(name: str, split: str = "train"):
@@ -24,8 +24,7 @@ def open_source(name: str, split: str = "train"):
         return Arrays(*data.load_sample()[0])
     if not path.is_dir():
         return Prepared(name, split)
-    if all((path / part).is_dir() for part in ("train", "test")):
-        path = path / "train"
+    path = folder_parts(path)[0]
     if (path / "images.npy").exists():
         labels = path / "labels.npy"
         return Arrays(
@@ -131,11 +130,9 @@ def labelled_arrays(name, shape, limit) -> tuple[Part, Part | None]:
     elif (path / "images.npy").exists():
         parts = [data.images_from_arrays(*open_source(name).arrays, **fit)]
     elif path.is_dir():
-        both = [path / "train", path / "test"]
-        folders = both if all(folder.is_dir() for folder in both) else [path]
         parts = [
             data.images_from_directory(folder, on_error="skip", **fit)
-            for folder in folders
+            for folder in folder_parts(path)
         ]
     else:
         splits = prepared_splits(name, None)

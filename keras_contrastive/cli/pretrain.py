@@ -39,6 +39,7 @@ from keras_contrastive.cli.main import UsageError, near
 from keras_contrastive.cli.networks import NETWORKS, architecture, new_encoder
 from keras_contrastive.cli.run_folder import History, hardware, start_or_go_on
 from keras_contrastive.files import write_model
+from keras_contrastive.zoo.measure import folder_parts
 
 FLAGS = flags.FlagValues()
 RECIPES = {name.lower(): getattr(kc.recipes, name) for name in kc.recipes.__all__}
@@ -250,7 +251,7 @@ def measured_on() -> list:
     names = [_DATASET.value] if _MEASURE.value is None else _MEASURE.value
     folders = {x: pathlib.Path(x) for x in names if x}
     found = [p if x != "sample" and p.is_dir() else x for x, p in folders.items()]
-    own = getattr(open_source(_DATASET.value, _SPLIT.value), "path", None)
+    own = folder_parts(pathlib.Path(_DATASET.value))[0]
     if own in found and method().needs.labels:
         print(
             f"{own}: no accuracy. --recipe={_RECIPE.value} has learned all of its "

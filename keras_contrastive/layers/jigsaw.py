@@ -7,6 +7,7 @@ from keras import ops
 from keras_contrastive import distribute
 from keras_contrastive.checks import check_count
 from keras_contrastive.encoder_checks import check_any_size
+from keras_contrastive.layers.built import built
 
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")
@@ -101,9 +102,7 @@ class Jigsaw(keras.layers.Layer):
             [layers.Dense(units), layers.Flatten(), layers.Dense(units)],
             name="patch_projector",
         )
-        if not head.built:
-            head.build((None, self.num_patches, encoder.output_shape[-1]))
-        return head
+        return built(head, (None, self.num_patches, encoder.output_shape[-1]))
 
     def _sides(self, shape):
         """Height and width of a cell, and of a patch."""

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_contrastive.layers.built import built
+
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")
 class PartHeads(keras.layers.Layer):
@@ -43,8 +45,7 @@ class PartHeads(keras.layers.Layer):
                 f"Received: shape {tuple(input_shape)}, sizes={self.sizes}"
             )
         for head, size in zip(self.heads, self.sizes, strict=True):
-            if not head.built:
-                head.build((*input_shape[:-1], size))
+            built(head, (*input_shape[:-1], size))
 
     def call(self, features, training=False):
         """Return the embeddings of all parts in a row."""

@@ -10,6 +10,7 @@ from keras_contrastive.encoder_checks import (
     check_encoder,
     warn_of_unsynchronized_batch_norm,
 )
+from keras_contrastive.layers.built import built
 from keras_contrastive.layers.clock import Clock
 from keras_contrastive.layers.momentum_target import MomentumTarget
 from keras_contrastive.layers.online_probe import OnlineProbe
@@ -96,7 +97,7 @@ class ContrastiveModel(ViewTrainer):
         self.encoder = encoder
         feature_shape = encoder.output_shape
         projector = projector or self.default_projector(feature_shape[-1])
-        self.projector = _build(projector, feature_shape)
+        self.projector = built(projector, feature_shape)
         embedding_shape = self.projector.compute_output_shape(feature_shape)
         self.embedding_dim = embedding_shape[-1]
         if predictor is not None and not self.needs.predictor:
@@ -106,14 +107,14 @@ class ContrastiveModel(ViewTrainer):
                 "that has one; a method of your own says `Needs(predictor=True)`."
             )
         predictor = predictor or self.default_predictor(self.embedding_dim)
-        self.predictor = predictor and _build(predictor, embedding_shape)
+        self.predictor = predictor and built(predictor, embedding_shape)
         self.clock = Clock()
         self.target = MomentumTarget(encoder, self.projector) if target else None
         self.momentum_update = None
         self.num_classes = num_classes
         self.probe = None
         if num_classes is not None:
-            self.probe = _build(OnlineProbe(num_classes), feature_shape)
+            self.probe = built(OnlineProbe(num_classes), feature_shape)
         self.augmentation = augmentation
         self.concatenate_views = concatenate_views
         self.trackers = []
@@ -320,12 +321,6 @@ class ContrastiveModel(ViewTrainer):
         trackers = [self._loss_tracker, *self.trackers]
         examples = ops.shape(outputs["features"][0])[0]
         return metrics.update_means(trackers, values, examples, applied)
-
-
-def _build(layer, input_shape):
-    if not layer.built:
-        layer.build(input_shape)
-    return layer
 
 
 def _stacked(features, labels):

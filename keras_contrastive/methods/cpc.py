@@ -6,6 +6,7 @@ from keras import ops
 from keras_contrastive import recipes
 from keras_contrastive.checks import check_count, check_not_negative
 from keras_contrastive.feature_maps import features_and_maps
+from keras_contrastive.layers.built import built
 from keras_contrastive.layers.causal_context import CausalConvolutions
 from keras_contrastive.losses.cpc_loss import CPCLoss
 from keras_contrastive.methods.batch import Needs
@@ -87,17 +88,14 @@ class CPC(ContrastiveModel):
     ):
         maps = features_and_maps(encoder, [grid])
         shape = _check_grid(grid, maps.output_shape[1])
+        # Of the features of a patch, not of an image.
         projector = projector or self.default_projector(shape[-1])
-        if not projector.built:  # of the features of a patch, not of an image
-            projector.build((None, shape[-1]))
-        super().__init__(encoder, projector, **kwargs)
+        super().__init__(encoder, built(projector, (None, shape[-1])), **kwargs)
         self.maps, self.grid = maps, grid
         self.offsets = _check_offsets(offsets, shape[1])
         self.paper_loss = CPCLoss(candidates)
         self.scale = check_not_negative("scale", scale)
-        self.context = context or CausalConvolutions(name="context")
-        if not self.context.built:
-            self.context.build(shape)
+        self.context = built(context or CausalConvolutions(name="context"), shape)
         self.steps = [
             keras.layers.Dense(self.embedding_dim, use_bias=False, name=f"step{offset}")
             for offset in self.offsets

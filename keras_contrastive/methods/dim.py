@@ -8,6 +8,7 @@ from keras import ops
 from keras_contrastive import distribute, recipes
 from keras_contrastive.checks import check_count, check_not_negative
 from keras_contrastive.feature_maps import features_and_maps
+from keras_contrastive.layers.built import built
 from keras_contrastive.layers.gradient_reversal import GradientReversal
 from keras_contrastive.layers.projection_head import ProjectionHead
 from keras_contrastive.losses.dim_loss import DIMLoss
@@ -119,15 +120,14 @@ class DIM(ContrastiveModel):
             self.code = keras.layers.Dense(prior_units, "sigmoid", name="code")
             self.code.build((None, dim))
             self.reversal = GradientReversal(name="reversal")
-            self.discriminator = discriminator or ProjectionHead(
+            discriminator = discriminator or ProjectionHead(
                 *(1, (1000, 200)),
                 hidden_bias=True,
                 hidden_norm=False,
                 output_bias=True,
                 name="discriminator",
             )
-            if not self.discriminator.built:
-                self.discriminator.build((None, prior_units))
+            self.discriminator = built(discriminator, (None, prior_units))
 
     def default_loss(self):
         """Return the negative mutual information, equation 4 or 5."""

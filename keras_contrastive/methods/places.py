@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from keras_contrastive.layers.built import built
 from keras_contrastive.layers.residual_head import ResidualHead
 
 
@@ -20,9 +21,7 @@ def local_head(head, map_shape, units: int, name: str, **arguments):
     """
     if head is None:
         head = ResidualHead(units, name=name, **arguments)
-    if not head.built:
-        head.build(map_shape)
-    width = head.compute_output_shape(map_shape)[-1]
+    width = built(head, map_shape).compute_output_shape(map_shape)[-1]
     if width != units:
         raise ValueError(
             f"`{name}` must give places as wide as the projector's embeddings, "

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 
 from keras_contrastive.evaluation.geometry import effective_rank, uniformity
+from keras_contrastive.evaluation.neighbors import nearest_neighbors
 from keras_contrastive.k_means import k_means
 from keras_contrastive.report.image_set import UNKNOWN, ImageSet
 from keras_contrastive.report.projection import project
@@ -39,11 +40,16 @@ def nearest(searched: ImageSet, k: int, queries: ImageSet | None = None) -> Neig
 
     An image is not its own neighbour.
     """
-    from sklearn.neighbors import NearestNeighbors
-
-    search = NearestNeighbors(n_neighbors=k, metric="cosine").fit(searched.unit)
-    distance, rows = search.kneighbors(None if queries is None else queries.unit)
-    return Neighbors(queries or searched, searched, rows, 1 - distance)
+    if queries is not None:
+        found = nearest_neighbors(searched.unit, queries.unit, k)
+        return Neighbors(queries, searched, *found)
+    rows, similarity = nearest_neighbors(searched.unit, searched.unit, k + 1)
+    own = rows == np.arange(len(rows))[:, None]
+    own[~own.any(axis=1), -1] = True  # more than k others are the same
+    shape = len(rows), -1
+    return Neighbors(
+        searched, searched, rows[~own].reshape(shape), similarity[~own].reshape(shape)
+    )
 
 
 def neighbors_within(images: ImageSet, k: int, seed: int) -> Neighbors:

@@ -153,10 +153,17 @@ def prepared_splits(name, data_dir):
     return "train", test
 
 
+def folder_parts(path) -> list[pathlib.Path]:
+    """Return `train` and `test` of a folder that holds both, or the folder alone."""
+    parts = [path / "train", path / "test"]
+    return parts if all(part.is_dir() for part in parts) else [path]
+
+
 def _features_of_folder(encoder, path, fit):
     """Features and class names of a folder's two parts, to train and to test."""
-    if all((path / part).is_dir() for part in ("train", "test")):
-        return [_labelled_features(encoder, path / x, fit) for x in ("train", "test")]
+    folders = folder_parts(path)
+    if len(folders) > 1:
+        return [_labelled_features(encoder, folder, fit) for folder in folders]
     features, names = _labelled_features(encoder, path, fit)
     return [(features[part], names[part]) for part in split_by_class(names)]
 
