@@ -7,7 +7,8 @@
 A row is a run of `examples/pretrain.py` with the method's recipe for small images and
 its own views, without blur and with crops of a fifth of the image at least; CPC and
 AMDIM need other networks and larger crops, see `ROWS`. Started again, it goes on. What
-is finished stands in `--json_file`, and is not run again.
+is finished stands in `--json_file`, and is not run again. CPU minutes are those of all
+cores, with the evaluation, so that rows may run beside other work.
 """
 
 import inspect
@@ -127,6 +128,7 @@ def run(name, more):
     ]
     output = pathlib.Path(_RUNS.value).absolute() / name
     print(f"{name}: {output}/log.txt", flush=True)
+    whole = not output.exists()  # a run in pieces has no time of its own
     output.mkdir(parents=True, exist_ok=True)
     with (output / "log.txt").open("a") as log:
         child = subprocess.Popen(
@@ -142,9 +144,10 @@ def run(name, more):
     (preset,) = output.glob("*/metadata.json")
     metadata = json.loads(preset.read_text())
     measured = json.loads(preset.with_name("metrics.json").read_text())
+    time = {"cpu_minutes": round((usage.ru_utime + usage.ru_stime) / 60, 1)}
     return {
         **{key: measured[_DATASET.value][key] for key in ("knn", "linear")},
-        "minutes": metadata["minutes"],
+        **(time if whole else {}),
         "memory_gib": round(usage.ru_maxrss / 2**20, 2),
         **{key: metadata[key] for key in ("method", "commit", "hardware")},
         "command": "python " + " ".join(command),
@@ -178,11 +181,12 @@ def ranked(results):
 def table(results):
     """Return the results as Markdown."""
     lines = [
-        "| | kNN | linear | minutes | peak memory, GiB |",
+        "| | kNN | linear | CPU minutes | peak memory, GiB |",
         "|---|---|---|---|---|",
     ]
+    columns = ("cpu_minutes", "memory_gib")
     for name, row in ranked(results):
-        rest = [f"{row[k]:.1f}" if k in row else "" for k in ("minutes", "memory_gib")]
+        rest = [f"{row[key]:.1f}" if key in row else "" for key in columns]
         numbers = [f"{100 * row[key]:.1f}" for key in ("knn", "linear")]
         lines.append("| " + " | ".join([name, *numbers, *rest]) + " |")
     return "\n".join(lines)
