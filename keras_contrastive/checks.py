@@ -22,13 +22,13 @@ def check_choice(name: str, value, choices: tuple[str, str]) -> str:
 
 def check_share(name: str, value) -> float:
     """Return `value` if it is a number in [0, 1]; raise ValueError otherwise."""
-    if not (isinstance(value, Real) and 0 <= value <= 1):
+    if not (isinstance(value, Real) and 0 <= float(value) <= 1):
         raise ValueError(f"`{name}` must be in [0, 1]. Received: {name}={value!r}")
     return float(value)
 
 
 def check_not_negative(name: str, value):
     """Return `value` if it is a number >= 0; raise ValueError otherwise."""
-    if not (isinstance(value, Real) and value >= 0):
+    if not (isinstance(value, Real) and float(value) >= 0):
         raise ValueError(f"`{name}` must be a number >= 0. Received: {name}={value}")
     return value

@@ -28,7 +28,7 @@ import keras
 try:
     import fcntl
 except ImportError:  # Windows: no locks, and nothing is removed
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 _PREFIX = ".keras_contrastive-"
 _WEEK = 7 * 24 * 3600  # seconds
@@ -38,7 +38,7 @@ _OF_THREAD = threading.local()
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # fcntl.h, linux/fs.h
 
 
-def write_bytes(path, content: bytes) -> None:
+def write_bytes(path, content: bytes | memoryview) -> None:
     """Write a file at once: readers see the old or the new one, never half of it.
 
     Args:

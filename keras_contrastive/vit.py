@@ -98,7 +98,10 @@ def vit(
     check_count("patch", patch)
     _check_divides(patch, input_shape[:2], f"input_shape={tuple(input_shape)}")
     if grid is None:
-        grid = [14 if side is None else side // patch for side in input_shape[:2]]
+        rows, columns = (
+            14 if side is None else side // patch for side in input_shape[:2]
+        )
+        grid = rows, columns
 
     images = keras.Input(input_shape, dtype="float32", name="images")
     # In float32: float16 keeps only 11 bits of a pixel such as 200.3.

@@ -74,7 +74,7 @@ class Checkpoint(keras.callbacks.Callback):
             raise ValueError(f"`every` must be a positive int. Received: every={every}")
         self.every = every
         self._lock = None
-        self._saved = None  # number of epochs behind the state in the file
+        self._saved: int | None = None  # number of epochs behind the state in the file
         self._done = 0  # number of epochs behind the model
         self._trained = False  # in this `fit`
         self._settings = None

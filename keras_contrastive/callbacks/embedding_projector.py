@@ -40,7 +40,7 @@ class EmbeddingProjector(keras.callbacks.Callback):
     def __init__(self, log_dir, images, labels=None, every: int = 1, thumbnail=32):
         super().__init__()
         self.log_dir = pathlib.Path(log_dir)
-        self.images = np.asarray(images)
+        self.images: np.ndarray = np.asarray(images)
         self.labels = None if labels is None else np.asarray(labels)
         self.every = check_count("every", every)
         self.thumbnail = check_count("thumbnail", thumbnail)
@@ -50,7 +50,7 @@ class EmbeddingProjector(keras.callbacks.Callback):
                 "`images` must be (n, height, width, channels) with 1 or 3 channels. "
                 f"Received: images of shape {shape}"
             )
-        if labels is not None and self.labels.shape != shape[:1]:
+        if self.labels is not None and self.labels.shape != shape[:1]:
             raise ValueError(
                 f"`labels` must have one entry for each of {shape[0]} images. "
                 f"Received: labels of shape {self.labels.shape}"

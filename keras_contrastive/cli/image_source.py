@@ -149,7 +149,8 @@ def _part(batches, limit) -> Part:
     arrays = [np.concatenate(column)[::step] for column in zip(*rows, strict=True)]
     paths = getattr(batches, "file_paths", None)
     return Part(
-        *(arrays if len(arrays) == 2 else (*arrays, None)),
+        arrays[0],
+        arrays[1] if len(arrays) == 2 else None,
         getattr(batches, "class_names", None),
         paths and paths[::step],
     )

@@ -81,7 +81,7 @@ def run(argv: list[str]) -> int:
         return 0
     module = importlib.import_module(f"keras_contrastive.cli.{_command(name)}")
     if any(argument in _HELP for argument in arguments):
-        print(f"{module.__doc__.strip()}\n{module.FLAGS.get_help()}")
+        print(f"{str(module.__doc__).strip()}\n{module.FLAGS.get_help()}")
         return 0
     module.FLAGS.unparse_flags()
     _, *rest = module.FLAGS([name, *arguments])

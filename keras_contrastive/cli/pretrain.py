@@ -286,7 +286,7 @@ def recipe_name() -> str:
     raise UsageError(f"--recipe: no {_RECIPE.value!r}. {near(_RECIPE.value, known)}")
 
 
-def method() -> type:
+def method() -> type[kc.ContrastiveModel]:
     """Return the class that is trained."""
     recipe = RECIPES.get(_RECIPE.value)
     return Supervised if recipe is None else getattr(kc, recipe.method)

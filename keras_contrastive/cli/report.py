@@ -74,7 +74,7 @@ def about(place, data) -> dict:
     """Return what is known of the encoder, in words."""
     presets = [path.parent for path in place.glob("*/metadata.json")]
     known = zoo.describe(presets[0]) if presets else {}
-    names = (
+    names = [
         "method",
         "architecture",
         "data",
@@ -82,7 +82,10 @@ def about(place, data) -> dict:
         "batch_size",
         "seed",
         "command",
-    )
-    names = (*names, "commit", "hardware", "minutes", "licence")
+        "commit",
+        "hardware",
+        "minutes",
+        "licence",
+    ]
     words = {name: str(known[name]) for name in names if known.get(name) is not None}
     return {**words, "shown": str(data)}

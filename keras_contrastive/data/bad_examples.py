@@ -6,10 +6,11 @@ its own order, to find out which one it was, and why.
 """
 
 import functools
+import itertools
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -58,7 +59,7 @@ class BadExamples:
         self._source = source
         self._raise_errors = raise_errors
         self._remedy = remedy
-        self._found = {}
+        self._found: dict[str, int] = {}
 
     def add(self, found: dict[str, int]):
         """Note bad examples: texts, and for how many examples each stands.
@@ -190,17 +191,17 @@ class Diagnosis:
                 index, good = item + 1, good + 1
                 ended = False
             else:
-                found.append([f"example {index}: {reason(item)}", 1])
+                found.append((f"example {index}: {reason(item)}", 1))
                 index, ended = index + 1, True
         if not found:  # it was read without an error this time
             return [("an example that could be read when it was read again", 1)]
         if ended:
-            found[-1][1] = max(size - good - len(found) + 1, 1)
+            found[-1] = (found[-1][0], max(size - good - len(found) + 1, 1))
         damaged = damaged_files(self._source.files())
         if damaged:
             shown = "; ".join(damaged[:3])
             found = [(f"{text} (damaged: {shown})", count) for text, count in found]
-        return [tuple(item) for item in found]
+        return found
 
     def missing(self, seen) -> dict[str, int]:
         """Name everything but the examples of these indices, a boolean for each."""
@@ -209,8 +210,7 @@ class Diagnosis:
 
     def first(self) -> dict[str, int]:
         """Name a few examples of a source that gives nothing."""
-        items = [item for item, _ in zip(Replay(self.indices), range(3), strict=False)]
-        return self.name(items)
+        return self.name(itertools.islice(Replay(self.indices), 3))
 
 
 class Replay:
@@ -220,7 +220,15 @@ class Replay:
     """
 
     def __init__(self, dataset: tf.data.Dataset):
-        self._items, self._rest, self._errors = [], read(dataset), 0
+        self._items: list = []
+        self._rest, self._errors = read(dataset), 0
+
+    def __iter__(self):
+        for position in itertools.count():
+            try:
+                yield self[position]
+            except IndexError:
+                return
 
     def __getitem__(self, position):
         while len(self._items) <= position:
@@ -248,7 +256,7 @@ def read(dataset: tf.data.Dataset) -> Iterator[int | tf.errors.OpError]:
         yield item
 
 
-def damaged_files(files: dict[str, int | None]) -> list[str]:
+def damaged_files(files: Mapping[str, int | None]) -> list[str]:
     """Read TFRecord files to their end; return those that are damaged, and how.
 
     Args:
@@ -269,7 +277,8 @@ def damaged_files(files: dict[str, int | None]) -> list[str]:
 
 def tfrecord_files(dataset: tf.data.Dataset) -> dict[str, None]:
     """Return the TFRecord files behind a dataset, as far as it tells."""
-    found, waiting = {}, [dataset]
+    found: dict[str, None] = {}
+    waiting = [dataset]
     while waiting:
         node = waiting.pop()
         if isinstance(node, tf.data.TFRecordDataset):

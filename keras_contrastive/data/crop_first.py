@@ -1,5 +1,7 @@
 """Policies that begin with a crop: cut while decoding, the rest on whole batches."""
 
+from typing import TypeGuard
+
 import tensorflow as tf
 
 from keras_contrastive.image_headers import read_header
@@ -103,7 +105,7 @@ class CropFirst:
         return tuple(crops)
 
 
-def begins_with_crop(augmentation) -> bool:
+def begins_with_crop(augmentation) -> TypeGuard[Views]:
     """Whether all views of a policy begin with `RandomResizedCrop`."""
     # Exact types: a subclass may do something else to the images.
     return type(augmentation) is Views and all(

@@ -121,8 +121,8 @@ def images_from_directory(
     if on_error == "skip":
         kept = _readable(source, channels)
         files, file_labels = [files[i] for i in kept], file_labels[kept]
-    file_labels = file_labels if class_names else None
-    source = source_of_files(path, files, file_labels, channels)
+    known = file_labels if class_names else None
+    source = source_of_files(path, files, known, channels)
     source.remedy = ', or pass on_error="skip" to leave such files out'
     dataset = images_from_source(source, options)
     dataset.class_names = class_names or None
@@ -145,7 +145,7 @@ def source_of_files(path, files, labels, channels) -> Source:
         return f"{files[index]}: the augmentation failed on shape {image.shape}"
 
     with tf.device("CPU:0"):
-        records = (tf.constant(files),)
+        records: tuple = (tf.constant(files),)
         if labels is not None:
             records += (tf.constant(labels),)
     return Source(

@@ -54,7 +54,8 @@ def list_images(
             f"`path` must be valid UTF-8. Received: path={os.fsencode(path)!r}. Rename "
             "the folder."
         )
-    others, unread = collections.Counter(), []
+    others: collections.Counter[str] = collections.Counter()
+    unread: list[str] = []
     folders, found = _look(path, others, unread)
     found = [(file, None) for file in found]
     for folder in folders:

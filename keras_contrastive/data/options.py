@@ -194,7 +194,8 @@ def takes_options(loader: Callable) -> Callable:
         loader: A function with a keyword-only argument `options`. Its docstring has a
             line `options: ...` among its arguments, which gives way to theirs.
     """
-    signature, parameters = inspect.signature(loader), []
+    signature = inspect.signature(loader)
+    parameters: list[inspect.Parameter] = []
     shared = inspect.signature(Options).parameters
     for name, parameter in signature.parameters.items():
         parameters += shared.values() if name == "options" else [parameter]
@@ -211,10 +212,10 @@ def takes_options(loader: Callable) -> Callable:
             **{n: v for n, v in given.items() if n not in shared}, options=options
         )
 
-    load.__signature__ = signature
-    arguments = Options.__doc__.split("Args:\n")[1].rstrip()
+    vars(load)["__signature__"] = signature
+    arguments = str(Options.__doc__).split("Args:\n")[1].rstrip()
     load.__doc__ = re.sub(
-        r" +options: .*", lambda _: arguments, loader.__doc__, count=1
+        r" +options: .*", lambda _: arguments, str(loader.__doc__), count=1
     )
     return load
 

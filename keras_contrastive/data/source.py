@@ -1,7 +1,7 @@
 """Where single examples come from, the same for files, TFDS and any dataset."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
@@ -32,7 +32,7 @@ class Source:
     image_shape: tuple[int | None, int | None] = (None, None)
     explain: Callable[[int], str] | None = None
     remedy: str = ', or pass on_error="replace" to go on with the next image'
-    files: Callable[[], dict[str, int | None]] = dict
+    files: Callable[[], Mapping[str, int | None]] = dict
 
     @property
     def is_encoded(self) -> bool:

@@ -17,7 +17,7 @@ _EXPECTED = (
 
 # The compiled forward pass of each encoder, so that calling again costs no tracing.
 # Not `encoder.predict`: without compile() it uses XLA, which is slower on CPUs.
-_compiled = weakref.WeakKeyDictionary()
+_compiled: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def extract_features(encoder, dataset_or_images, batch_size: int = 256):

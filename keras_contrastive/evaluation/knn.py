@@ -62,5 +62,5 @@ def knn_accuracy(
         rows = np.arange(len(votes))[:, None]
         np.add.at(scores, (rows, train_y[neighbours[block]]), votes)
         predicted = classes[np.argmax(scores, axis=1)]
-        correct += np.count_nonzero(predicted == test_y[block])
+        correct += int(np.count_nonzero(predicted == test_y[block]))
     return float(correct / len(test_x))

@@ -80,7 +80,7 @@ def fit_linear(x, y, candidates: tuple[float, ...] = CANDIDATES, seed: int = 0):
             "A linear classifier on features needs scikit-learn: "
             'pip install "keras-contrastive[plots]"'
         ) from error
-    candidates = sorted(candidates)
+    candidates = tuple(sorted(candidates))
     if not candidates or candidates[0] <= 0:
         raise ValueError(f"`candidates` must be > 0. Received: {candidates=}")
     if len(np.unique(y)) < 2:

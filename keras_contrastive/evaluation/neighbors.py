@@ -68,15 +68,16 @@ def near_duplicates(features, similarity: float = 0.98):
     (array([[0, 2]]), array([1.], dtype=float32))
     """
     features = _checked(features, "features")
-    pairs, values = [np.zeros((0, 2), "int64")], [np.zeros(0, "float32")]
+    found = [np.zeros((0, 2), "int64")]
+    similarities = [np.zeros(0, "float32")]
     for start, block in _blocks(features, features):
         block = block.numpy()
         row, column = np.nonzero(block >= similarity)
         later = column > row + start
         row, column = row[later], column[later]
-        pairs.append(np.stack([row + start, column], axis=1))
-        values.append(block[row, column])
-    pairs, values = np.concatenate(pairs), np.concatenate(values)
+        found.append(np.stack([row + start, column], axis=1))
+        similarities.append(block[row, column])
+    pairs, values = np.concatenate(found), np.concatenate(similarities)
     order = np.argsort(-values, kind="stable")
     return pairs[order], values[order]
 

@@ -40,10 +40,10 @@ def split_by_class(
         )
     known = is_labelled(labels)
     order = np.random.default_rng(seed).permutation(len(labels))
-    held_out = [np.zeros(0, "int64")]
+    chosen = [np.zeros(0, "int64")]
     for label in np.unique(labels[known]):
         members = order[labels[order] == label]
         count = max(1, int(share * len(members))) if len(members) > 1 else 0
-        held_out.append(members[:count])
-    held_out = np.sort(np.concatenate(held_out))
+        chosen.append(members[:count])
+    held_out = np.sort(np.concatenate(chosen))
     return np.setdiff1d(np.flatnonzero(known), held_out), held_out

@@ -43,7 +43,7 @@ class ParityReport:
     @property
     def knn_change(self) -> float | None:
         """Change of kNN accuracy in points (100 are all images); below 0 is worse."""
-        if self.knn_encoder is None:
+        if self.knn_encoder is None or self.knn_artefact is None:
             return None
         return 100 * (self.knn_artefact - self.knn_encoder)
 

@@ -48,7 +48,7 @@ class CausalConvolutions(keras.layers.Layer):
         super().__init__(**kwargs)
         self.units = check_count("units", units)
         self.depth = check_count("depth", depth)
-        self._convolutions = []  # four of each block
+        self._convolutions: list[keras.layers.Layer] = []  # four of each block
 
     def build(self, input_shape):
         """Create the weights of all blocks."""

@@ -19,7 +19,7 @@ class ColorSpace(keras.layers.Layer):
     colours, and `convert`, from RGB in [0, 1].
     """
 
-    ranges = ()
+    ranges: tuple[tuple[float, float], ...] = ()
 
     def __init__(self, **kwargs):
         # In float32 whatever the policy: float16 keeps 11 bits of a pixel.

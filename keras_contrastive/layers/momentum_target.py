@@ -72,8 +72,7 @@ def parameters(layer) -> list:
     variables = list(layer._trainable_variables)
     for sublayer in layer._layers:
         variables += [v for v in parameters(sublayer)]
-    seen = set()
-    return [v for v in variables if not (id(v) in seen or seen.add(id(v)))]
+    return list({id(variable): variable for variable in variables}.values())
 
 
 def _copy(layer):

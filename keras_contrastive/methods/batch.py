@@ -63,7 +63,7 @@ class Needs:
         return dataclasses.replace(self, **changes)
 
 
-def split_targets(targets):
+def split_targets(targets) -> tuple[Any, Any]:
     """Return labels and ids of what a dataset yields beside the views.
 
     Args:

@@ -9,6 +9,7 @@ it and no batch is consumed to look.
 import itertools
 import os
 import re
+from typing import Any
 
 import keras
 import numpy as np
@@ -119,7 +120,8 @@ def checked(model, x, y, batch_size, training: bool):
     elif isinstance(x, (tuple, list)) and all(hasattr(view, "shape") for view in x):
         _check_structure(model, *_piece(x, y, slice(0, 2)))
         _check_arrays(model, x, y)
-        count, size = len(x[0]), min(len(x[0]), size)
+        count = len(x[0])
+        size = min(count, size or count)
         sizes = {size, count % size or size}  # the last batch may be shorter
     if training and (is_dataset or size is not None):
         _check_batch_sizes(model, sizes)
@@ -253,8 +255,8 @@ def _check_arrays(model, views, labels) -> None:
     """Raise a ValueError for bad values in arrays."""
     brightness = _Brightness()
     for start in range(0, len(views[0]), _PIECE):
-        piece = _piece(views, labels, slice(start, start + _PIECE))
-        _raise_first(_required(model, *piece, brightness))
+        x, y = _piece(views, labels, slice(start, start + _PIECE))
+        _raise_first(_required(model, x, y, brightness))
     if model.needs.ids:  # Keras shuffles arrays: any two may meet in a batch
         ids = split_targets(labels)[1]
         _raise_first([(len(np.unique(ids)) == len(ids), _REPEATED_ID)])
@@ -266,7 +268,7 @@ def _raise_first(required) -> None:
             raise ValueError(sentence)
 
 
-def _piece(views, labels, rows):
+def _piece(views, labels, rows) -> tuple[Any, Any]:
     """Return these rows of arrays as tensors."""
     views = [tf.convert_to_tensor(view[rows]) for view in views]
     return views, tf.nest.map_structure(

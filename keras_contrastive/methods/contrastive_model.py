@@ -17,6 +17,7 @@ from keras_contrastive.layers.online_probe import OnlineProbe
 from keras_contrastive.methods.batch import Batch, Needs
 from keras_contrastive.methods.data_contract import unpack
 from keras_contrastive.methods.view_trainer import ViewTrainer
+from keras_contrastive.recipes.recipe import Recipe
 
 
 class ContrastiveModel(ViewTrainer):
@@ -75,7 +76,8 @@ class ContrastiveModel(ViewTrainer):
         model.fit(two_view_dataset)
     """
 
-    recipe = None  # a `Recipe`: heads, momentum and optimizer, where none are given
+    # Heads, momentum and optimizer, where none are given.
+    recipe: Recipe | None = None
     needs = Needs()
     returns_pair = True  # whether `forward` returns an anchor and its positive
     draws = False  # whether each step draws what its loss compares with
@@ -117,7 +119,7 @@ class ContrastiveModel(ViewTrainer):
             self.probe = built(OnlineProbe(num_classes), feature_shape)
         self.augmentation = augmentation
         self.concatenate_views = concatenate_views
-        self.trackers = []
+        self.trackers: list[str] = []
         if self.returns_pair:
             self.track("contrastive_accuracy", "embedding_std")
         if self.probe is not None:
@@ -235,12 +237,14 @@ class ContrastiveModel(ViewTrainer):
                 [i for i, other in enumerate(sizes) if other == size]
                 for size in dict.fromkeys(sizes)
             ]
-        found = {}
+        found: dict = {}
         for group in groups:
             outputs = network(ops.concatenate([views[i] for i in group]))
             parts = [ops.split(output, len(group)) for output in outputs]
             found.update(zip(group, zip(*parts, strict=True), strict=True))
-        return [list(x) for x in zip(*map(found.get, range(len(views))), strict=True)]
+        return [
+            list(x) for x in zip(*(found[i] for i in range(len(views))), strict=True)
+        ]
 
     def call(self, images, training=False):
         """Map images `(batch, height, width, channels)` to features `(batch, dim)`."""

@@ -94,9 +94,9 @@ class MoCo(ContrastiveModel):
                 f"Received: version={version!r}"
             )
         self.version = version
-        self.recipe = self.versions[version]  # whose heads the base class builds
+        recipe = self.recipe = self.versions[version]  # its heads are built
         super().__init__(encoder, projector, predictor, target=True, **kwargs)
-        paper = self.recipe.method_arguments
+        paper = recipe.method_arguments
         self.temperature = paper["temperature"] if temperature is None else temperature
         self.queue_size = paper["queue_size"] if queue_size is None else queue_size
         self.symmetric = paper["symmetric"] if symmetric is None else symmetric

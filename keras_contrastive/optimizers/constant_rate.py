@@ -1,5 +1,7 @@
 """Which variables an optimizer trains at a constant rate beside its schedule."""
 
+from typing import Any
+
 import keras
 
 from keras_contrastive.optimizers.weight_decay import (
@@ -12,7 +14,8 @@ from keras_contrastive.optimizers.weight_decay import (
 class ChosenSchedule(ChosenWeightDecay):
     """Mixin of optimizers that ask `rate_of` for the learning rate of a variable."""
 
-    _schedule_exclusions = ()
+    _schedule_exclusions: tuple = ()
+    _learning_rate: Any  # of the optimizer beside it
 
     def exclude_from_schedule(self, var_list=None, var_names=None):
         """Choose the variables that a `WarmupCosine` trains at its peak throughout.

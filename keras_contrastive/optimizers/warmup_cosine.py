@@ -137,7 +137,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
     @property
     def peak_of_run(self) -> float:
         """The peak of the run it is bound to; unbound, `base_learning_rate`."""
-        if not self.bound:
+        if self._run is None:
             return self.base_learning_rate
         return self.peak(self._run["batch_size"])
 

@@ -1,6 +1,7 @@
 """AMDIM's recipes: Bachman et al., 2019, https://arxiv.org/abs/1906.00910."""
 
 import dataclasses
+from typing import Any
 
 import keras
 
@@ -8,7 +9,7 @@ from keras_contrastive.optimizers import no_scaling
 from keras_contrastive.recipes.recipe import Recipe, from_source
 
 _AMDIM = "Philip-Bachman/amdim-public 8754ae1"
-_CHOSEN = {
+_CHOSEN: dict[str, Any] = {
     "scaling": "chosen here: Adam's rate does not follow the batch",
     "final_learning_rate": "chosen here: the authors' last rate is 8e-6",
 }

@@ -1,5 +1,7 @@
 """Barlow Twins' recipes: Zbontar et al., 2021, https://arxiv.org/abs/2103.03230."""
 
+from typing import Any
+
 from keras_contrastive.optimizers import LARS
 from keras_contrastive.recipes import solo_learn
 from keras_contrastive.recipes.recipe import Recipe, from_source
@@ -7,7 +9,7 @@ from keras_contrastive.recipes.recipe import Recipe, from_source
 _BARLOW = "Zbontar et al. 2021; facebookresearch/barlowtwins 8e8d284"
 
 # What VICReg's authors, who build on this code, have too.
-IMAGENET = {
+IMAGENET: dict[str, Any] = {
     "images": "ImageNet (224 x 224)",
     "encoder": "ResNet-50",
     "epochs": 1000,

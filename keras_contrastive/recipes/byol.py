@@ -1,5 +1,7 @@
 """BYOL's recipes: Grill et al., 2020, https://arxiv.org/abs/2006.07733."""
 
+from typing import Any
+
 from keras_contrastive.optimizers import LARS
 from keras_contrastive.recipes import solo_learn
 from keras_contrastive.recipes.recipe import Recipe, from_source
@@ -7,7 +9,7 @@ from keras_contrastive.recipes.recipe import Recipe, from_source
 _BYOL = "Grill et al. 2020; deepmind-research f5de0ed, byol"
 _SOLO = solo_learn.SOURCE
 
-_BYOL_HEAD = {
+_BYOL_HEAD: dict[str, Any] = {
     "units": 256,
     "hidden_units": (4096,),
     "hidden_bias": True,

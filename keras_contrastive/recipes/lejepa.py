@@ -1,5 +1,7 @@
 """LeJEPA's recipes: Balestriero and LeCun, 2025, https://arxiv.org/abs/2511.08544."""
 
+from typing import Any
+
 from keras.optimizers import AdamW
 
 from keras_contrastive.optimizers import no_scaling
@@ -11,13 +13,13 @@ _README = f"{_LEJEPA}, README"
 _ABLATION = f"{_LEJEPA}, scripts/launch_epps_ablation.md"
 
 # What the recipes of both methods on random directions share, as their authors' code.
-CONSTANTS = {
+CONSTANTS: dict[str, Any] = {
     "optimizer_momentum": None,
     "weight_decay": 5e-2,
     "scaling": no_scaling,
     "augmentation": "lejepa",
 }
-SMALL = {
+SMALL: dict[str, Any] = {
     "images": "small images (32 x 32)",
     "encoder": "ViT-S/8 at 128 x 128",
     "epochs": 800,
@@ -30,7 +32,7 @@ SMALL = {
         "blur": 0.0,
     },
 }
-LARGE_VIEWS = {
+LARGE_VIEWS: dict[str, Any] = {
     "local_views": 6,
     "area": (0.3, 1.0),
     "local_area": (0.05, 0.3),
@@ -39,7 +41,7 @@ LARGE_VIEWS = {
     "solarize": 0.2,
 }
 # torchvision's MLP with batch norm.
-HEAD = {
+HEAD: dict[str, Any] = {
     "hidden_units": (2048, 2048),
     "hidden_bias": True,
     "hidden_norm": True,

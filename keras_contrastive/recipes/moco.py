@@ -1,6 +1,7 @@
 """MoCo's recipes: arXiv 1911.05722 (version 1), 2003.04297 (2), 2104.02057 (3)."""
 
 import dataclasses
+from typing import Any
 
 import keras
 
@@ -11,7 +12,7 @@ from keras_contrastive.recipes.recipe import Recipe, from_source
 _MOCO = "facebookresearch/moco 7397dfe"
 _V3 = "Chen et al. 2021; facebookresearch/moco-v3 c349e6e"
 
-_CONSTANTS = {
+_CONSTANTS: dict[str, Any] = {
     "method": "MoCo",
     "images": "ImageNet (224 x 224)",
     "encoder": "ResNet-50",
@@ -107,7 +108,7 @@ MOCO_SMALL = Recipe(
 )
 
 # Neither head has a bias, and the projector ends with a batch norm without parameters.
-_V3_HEADS = {
+_V3_HEADS: dict[str, Any] = {
     "projector": {
         "units": 256,
         "hidden_units": (4096,),

@@ -1,5 +1,7 @@
 """NNCLR's recipes: Dwibedi et al., 2021, https://arxiv.org/abs/2104.14548."""
 
+from typing import Any
+
 from keras_contrastive.optimizers import LARS
 from keras_contrastive.recipes import solo_learn
 from keras_contrastive.recipes.recipe import Recipe, from_source
@@ -7,7 +9,7 @@ from keras_contrastive.recipes.recipe import Recipe, from_source
 _RECALLED = "Dwibedi et al. 2021: recalled, unchecked"
 _FORM = "solo-learn 9187ea3, NNCLR"
 
-_HEADS = {
+_HEADS: dict[str, Any] = {
     "projector": {
         "units": 256,
         "hidden_units": (2048, 2048),

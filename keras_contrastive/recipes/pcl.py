@@ -1,6 +1,7 @@
 """PCL's recipes: Li et al., 2021, https://arxiv.org/abs/2005.04966."""
 
 import dataclasses
+from typing import Any
 
 from keras_contrastive.recipes.moco import (
     MOCO_SMALL,
@@ -10,7 +11,7 @@ from keras_contrastive.recipes.moco import (
 
 _PCL = "Li et al. 2021; salesforce/PCL 964da1f"
 _MOCO = "as MoCo's recipe for small images"
-_ARGUMENTS = {
+_ARGUMENTS: dict[str, Any] = {
     "temperature": 0.2,
     "queue_size": 16384,
     "symmetric": False,

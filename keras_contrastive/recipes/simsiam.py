@@ -1,5 +1,7 @@
 """SimSiam's recipes: Chen and He, 2020, https://arxiv.org/abs/2011.10566."""
 
+from typing import Any
+
 from keras_contrastive.optimizers import CoupledSGD
 from keras_contrastive.recipes import solo_learn
 from keras_contrastive.recipes.recipe import Recipe, from_source
@@ -7,7 +9,7 @@ from keras_contrastive.recipes.recipe import Recipe, from_source
 _SIMSIAM = "Chen and He 2020; facebookresearch/simsiam a7bc177"
 _SOLO = solo_learn.SOURCE
 
-_HEADS = {
+_HEADS: dict[str, Any] = {
     "projector": {
         "units": 2048,
         "hidden_units": (2048, 2048),

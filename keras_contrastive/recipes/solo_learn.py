@@ -1,11 +1,13 @@
 """What the small-image recipes that come from solo-learn share."""
 
+from typing import Any
+
 from keras_contrastive.optimizers import LARS
 from keras_contrastive.recipes.recipe import from_source
 
 SOURCE = "solo-learn 9187ea3, CIFAR-10 / CIFAR-100 configuration"
 
-CONSTANTS = {
+CONSTANTS: dict[str, Any] = {
     "images": "small images (32 x 32)",
     "encoder": "ResNet-18, small-image stem",
     "epochs": 1000,
@@ -21,7 +23,7 @@ CONSTANTS = {
 }
 
 # The asymmetric policy and the head without batch norm of several methods.
-ASYMMETRIC = {
+ASYMMETRIC: dict[str, Any] = {
     "augmentation": "byol",
     "augmentation_arguments": {
         "blur": (0.0, 0.0),
@@ -29,7 +31,7 @@ ASYMMETRIC = {
         "area": (0.08, 1.0),
     },
 }
-HEAD = {
+HEAD: dict[str, Any] = {
     "units": 256,
     "hidden_units": (2048,),
     "hidden_bias": True,

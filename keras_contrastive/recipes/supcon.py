@@ -1,5 +1,7 @@
 """SupCon's recipes: Khosla et al., 2020, https://arxiv.org/abs/2004.11362."""
 
+from typing import Any
+
 from keras_contrastive.optimizers import LARS, CoupledSGD
 from keras_contrastive.recipes.recipe import Recipe, from_source
 
@@ -7,7 +9,7 @@ _SUPCON = "HobbitLong/SupContrast 66a8fe5, CIFAR"
 _RECALLED = "Khosla et al. 2020 (recalled, unchecked)"
 _CHOSEN = "chosen here: as SimCLR on ImageNet"
 
-_HEAD = {
+_HEAD: dict[str, Any] = {
     "units": 128,
     "hidden_units": ("dim",),
     "hidden_bias": True,

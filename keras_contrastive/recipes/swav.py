@@ -1,11 +1,13 @@
 """SwAV's recipes: Caron et al., 2020, https://arxiv.org/abs/2006.09882."""
 
+from typing import Any
+
 from keras_contrastive.optimizers import LARS
 from keras_contrastive.recipes import solo_learn
 from keras_contrastive.recipes.recipe import Recipe, from_source
 
 _SWAV = "Caron et al. 2020; facebookresearch/swav 06b1b7c"
-_HEAD = {
+_HEAD: dict[str, Any] = {
     "units": 128,
     "hidden_units": (2048,),
     "hidden_bias": True,

@@ -1,5 +1,7 @@
 """VISReg's recipes: Wu et al., 2026, https://arxiv.org/abs/2606.02572."""
 
+from typing import Any
+
 from keras_contrastive.optimizers import AdamW
 from keras_contrastive.recipes.lejepa import CONSTANTS, HEAD, LARGE_VIEWS, SMALL
 from keras_contrastive.recipes.recipe import Recipe, from_source
@@ -10,12 +12,12 @@ _NOTES = (
     "own. They train in bfloat16."
 )
 
-_CONSTANTS = {
+_CONSTANTS: dict[str, Any] = {
     **CONSTANTS,
     "optimizer_class": AdamW,
     "optimizer_arguments": {"global_clipnorm": 1.0},
 }
-_SOURCES = {
+_SOURCES: dict[str, Any] = {
     "optimizer_class": f"{_VISREG}, train.py",
     "weight_decay": f"{_VISREG}, train.py",
     "reference_batch": "no effect without scaling",

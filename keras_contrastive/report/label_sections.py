@@ -132,7 +132,7 @@ def few_labels(labelled, figures, temperature: float, seed: int) -> Section | No
     test_pixels = _pixels(test.images)
     rows = []
     for per_class in counts:
-        accuracies = {"features": [], "raw pixels": []}
+        accuracies: dict[str, list[float]] = {"features": [], "raw pixels": []}
         for draw in range(_DRAWS):
             chosen = class_balanced_subset(
                 train.labels, per_class * len(classes), seed + draw

@@ -135,8 +135,8 @@ def verdict(spread: float, rank: float, most: int) -> dict:
 def neighbors(within, images, test, sheet, k, seed) -> Section:
     """Show images drawn at random, and what lies nearest to them."""
     if test is None:
-        rows = np.arange(len(within.queries))
-        chosen = np.random.default_rng(seed).permutation(rows)[:_QUERIES]
+        chosen = np.random.default_rng(seed).permutation(len(within.queries))
+        chosen = chosen[:_QUERIES]
         found = dataclasses.replace(
             within,
             queries=within.queries.take(chosen),

@@ -3,10 +3,11 @@
 import io
 import itertools
 import re
+from typing import Any
 
 INK = "#010203"  # becomes the colour of the page's text
 LINES = ("#3b82c4", "#d9822b", "#3a9d5d", "#a05fb4")  # visible on white and on black
-_STYLE = {
+_STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "keras_contrastive",
     "font.size": 11,

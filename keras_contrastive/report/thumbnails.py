@@ -41,7 +41,7 @@ class Sheet:
 
     def __init__(self, size: int):
         self.size = size
-        self._tiles = []
+        self._tiles: list[np.ndarray] = []
         self._count = 0
 
     def add(self, images, labels) -> list[Picture]:
@@ -68,12 +68,12 @@ class Sheet:
 
     def data_uri(self) -> str:
         """Return all pictures as one `data:` address."""
-        sheet = np.zeros((self.rows * COLUMNS, self.size, self.size, 3), "uint8")
+        tiles = np.zeros((self.rows * COLUMNS, self.size, self.size, 3), "uint8")
         if self._tiles:
-            sheet[: self._count] = np.concatenate(self._tiles)
-        sheet = sheet.reshape(self.rows, COLUMNS, self.size, self.size, 3)
-        sheet = sheet.transpose(0, 2, 1, 3, 4)
-        sheet = sheet.reshape(self.rows * self.size, COLUMNS * self.size, 3)
+            tiles[: self._count] = np.concatenate(self._tiles)
+        grid = tiles.reshape(self.rows, COLUMNS, self.size, self.size, 3)
+        grid = grid.transpose(0, 2, 1, 3, 4)
+        sheet = grid.reshape(self.rows * self.size, COLUMNS * self.size, 3)
         jpeg = tf.io.encode_jpeg(sheet, quality=80).numpy()
         return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
 

@@ -109,7 +109,7 @@ def table(presets: list[tuple[dict, dict]]) -> str:
     headings += [*_FEW_LABELS.values(), "sample kNN", "sample linear"]
     lines = [f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
     for metadata, metrics in presets:
-        own = next((v for k, v in metrics.items() if k != "sample"), {})
+        own: dict = next((v for k, v in metrics.items() if k != "sample"), {})
         sample = metrics.get("sample", {})
         cells = [
             f"`{metadata['name']}`",

@@ -68,19 +68,18 @@ def measure(encoder, dataset=SAMPLE, data_dir=None) -> dict:
     >>> kc.zoo.measure(kc.encoders.resnet(depth=10, width=4))["protocol"]["knn"]
     'cosine, k=20, temperature=0.1'
     """
-    train, test = labelled_features(encoder, dataset, data_dir)
+    (x, y), (test_x, test_y) = labelled_features(encoder, dataset, data_dir)
     candidates = _SAMPLE_CANDIDATES if dataset == SAMPLE else _CANDIDATES
-    both = *train, *test
     return {
-        "knn": knn_accuracy(*both, k=_K, temperature=_TEMPERATURE),
-        "linear": linear_probe(*both, candidates=candidates),
+        "knn": knn_accuracy(x, y, test_x, test_y, _K, _TEMPERATURE),
+        "linear": linear_probe(x, y, test_x, test_y, candidates=candidates),
         "protocol": {
             "features": "encoder output, inference mode, float32; images resized "
             "(bilinear, antialiased) and gray or colour as the encoder's input",
             "knn": f"cosine, k={_K}, temperature={_TEMPERATURE}",
             "linear": f"kc.evaluation.linear_probe, candidates={candidates}",
-            "train_images": len(train[0]),
-            "test_images": len(test[0]),
+            "train_images": len(y),
+            "test_images": len(test_y),
         },
     }
 

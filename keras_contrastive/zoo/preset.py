@@ -37,7 +37,7 @@ from keras_contrastive.zoo.preset_files import (
 )
 
 # What we write ourselves, so that it is true, and what `describe` adds.
-_OURS = ("format", "format_version", *WRITTEN, "files", "checksum")
+_OURS: tuple[str, ...] = ("format", "format_version", *WRITTEN, "files", "checksum")
 _OURS += ("metrics", "folder", "sha256")
 
 
