@@ -137,6 +137,17 @@ def check_temperature(name: str, value) -> float:
     return float(value)
 
 
+def check_block_size(block_size) -> int | None:
+    """Return `block_size` if it is None or an integer >= 0; raise ValueError if not."""
+    whole = isinstance(block_size, int) and not isinstance(block_size, bool)
+    if block_size is not None and not (whole and block_size >= 0):
+        raise ValueError(
+            "`block_size` must be None (chosen by the size of the batch), 0 (all at "
+            f"once) or a number of embeddings. Received: block_size={block_size!r}"
+        )
+    return block_size
+
+
 def check_shape(name: str, x, axes: tuple[str, ...], remedy: str):
     """Return `x` as a tensor if it has one dimension per name in `axes`."""
     x = ops.convert_to_tensor(x)

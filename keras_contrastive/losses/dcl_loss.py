@@ -7,6 +7,7 @@ from keras_contrastive import distribute
 from keras_contrastive.losses.contrastive_loss import (
     MASKED,
     ContrastiveLoss,
+    check_block_size,
     check_temperature,
 )
 from keras_contrastive.losses.nt_xent_loss import compare_views
@@ -44,6 +45,9 @@ class DCLLoss(ContrastiveLoss):
         sigma: Temperature of the weights, positive. Defaults to 0.5.
         reduction: As in `keras.losses.Loss`.
         name: Name of the loss.
+        block_size: Embeddings that are compared at a time; 0 for all at once. By
+            default, with more than 16 million pairs, as many as make 4 million: memory
+            then grows with the batch, not with its square.
 
     Call arguments:
         targets: Embeddings of the first view, `(batch, dim)`, any float dtype, any
@@ -74,15 +78,19 @@ class DCLLoss(ContrastiveLoss):
         sigma=0.5,
         reduction="sum_over_batch_size",
         name="dcl_loss",
+        block_size=None,
     ):
         super().__init__(reduction=reduction, name=name)
         self.temperature = check_temperature("temperature", temperature)
         self.weighted = bool(weighted)
         self.sigma = check_temperature("sigma", sigma)
+        self.block_size = check_block_size(block_size)
 
     def call(self, targets, predictions):
         """Return half the sum of both directions for each example, `(batch,)`."""
-        positive, negatives = compare_views(targets, predictions, self.temperature)
+        positive, negatives = compare_views(
+            targets, predictions, self.temperature, self.block_size
+        )
         negatives = ops.where(negatives > MASKED / 2, negatives, 0.0)  # none at all
         loss_1, loss_2 = ops.split(negatives, 2)
         if self.weighted:
@@ -103,4 +111,5 @@ class DCLLoss(ContrastiveLoss):
             "temperature": self.temperature,
             "weighted": self.weighted,
             "sigma": self.sigma,
+            "block_size": self.block_size,
         }

@@ -6,10 +6,12 @@ from keras import ops
 from keras_contrastive import distribute
 from keras_contrastive.losses.contrastive_loss import (
     ContrastiveLoss,
+    check_block_size,
     check_keys_and_queue,
     check_temperature,
     unit_vectors,
 )
+from keras_contrastive.losses.in_blocks import in_blocks
 
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")
@@ -32,6 +34,9 @@ class InfoNCELoss(ContrastiveLoss):
         temperature: `t`, positive. 0.07 in MoCo v1, 0.2 (default) in v2.
         reduction: As in `keras.losses.Loss`.
         name: Name of the loss.
+        block_size: Embeddings that are compared at a time; 0 for all at once. By
+            default, with more than 16 million pairs, as many as make 4 million: memory
+            then grows with the batch, not with its square.
 
     Call arguments:
         targets: Tuple `(keys, queue)`: the keys of the examples, `(batch, dim)`, and
@@ -57,10 +62,15 @@ class InfoNCELoss(ContrastiveLoss):
     """
 
     def __init__(
-        self, temperature=0.2, reduction="sum_over_batch_size", name="info_nce_loss"
+        self,
+        temperature=0.2,
+        reduction="sum_over_batch_size",
+        name="info_nce_loss",
+        block_size=None,
     ):
         super().__init__(reduction=reduction, name=name)
         self.temperature = check_temperature("temperature", temperature)
+        self.block_size = check_block_size(block_size)
 
     def call(self, targets, predictions):
         """Return the cross-entropy of each example, `(batch,)`."""
@@ -68,16 +78,33 @@ class InfoNCELoss(ContrastiveLoss):
         keys, queries = unit_vectors(keys), unit_vectors(queries)
         scaled = queries / self.temperature
         if queue is None:
-            everyone = distribute.all_gather(keys)  # (N, dim)
-            logits = ops.matmul(scaled, ops.transpose(everyone))
             own = distribute.local_rows(ops.shape(keys)[0])
+            rows, candidates = (scaled, own), distribute.all_gather(keys)  # (N, dim)
+            compare = _with_batch
         else:
-            positive = ops.sum(scaled * keys, axis=1, keepdims=True)
-            negatives = ops.matmul(scaled, ops.transpose(unit_vectors(queue)))
-            logits = ops.concatenate([positive, negatives], axis=1)  # (n, 1 + size)
-            own = ops.zeros(ops.shape(keys)[0], dtype="int32")
-        return ops.sparse_categorical_crossentropy(own, logits, from_logits=True)
+            rows, candidates = (scaled, keys), unit_vectors(queue)
+            compare = _with_queue
+        return in_blocks(compare, rows, (candidates,), self.block_size)
 
     def get_config(self):
         """Return the constructor's arguments, ready for JSON."""
-        return {**super().get_config(), "temperature": self.temperature}
+        return {
+            **super().get_config(),
+            "temperature": self.temperature,
+            "block_size": self.block_size,
+        }
+
+
+def _with_batch(scaled, own, everyone):
+    """Cross-entropy of the own row among the keys of the global batch."""
+    logits = ops.matmul(scaled, ops.transpose(everyone))  # (n, N)
+    return ops.sparse_categorical_crossentropy(own, logits, from_logits=True)
+
+
+def _with_queue(scaled, keys, queue):
+    """Cross-entropy of the own key before the queue's."""
+    positive = ops.sum(scaled * keys, axis=1, keepdims=True)
+    negatives = ops.matmul(scaled, ops.transpose(queue))
+    logits = ops.concatenate([positive, negatives], axis=1)  # (n, 1 + size)
+    own = ops.zeros(ops.shape(keys)[0], dtype="int32")
+    return ops.sparse_categorical_crossentropy(own, logits, from_logits=True)

@@ -7,10 +7,12 @@ from keras_contrastive import distribute
 from keras_contrastive.losses.contrastive_loss import (
     MASKED,
     ContrastiveLoss,
+    check_block_size,
     check_temperature,
     check_two_views,
     unit_vectors,
 )
+from keras_contrastive.losses.in_blocks import in_blocks
 
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")
@@ -37,6 +39,9 @@ class NTXentLoss(ContrastiveLoss):
             batches of up to 1024.
         reduction: As in `keras.losses.Loss`.
         name: Name of the loss.
+        block_size: Embeddings that are compared at a time; 0 for all at once. By
+            default, with more than 16 million pairs, as many as make 4 million: memory
+            then grows with the batch, not with its square.
 
     Call arguments:
         targets: Embeddings of the first view, `(batch, dim)`, any float dtype, any
@@ -61,14 +66,21 @@ class NTXentLoss(ContrastiveLoss):
     """
 
     def __init__(
-        self, temperature=0.1, reduction="sum_over_batch_size", name="nt_xent_loss"
+        self,
+        temperature=0.1,
+        reduction="sum_over_batch_size",
+        name="nt_xent_loss",
+        block_size=None,
     ):
         super().__init__(reduction=reduction, name=name)
         self.temperature = check_temperature("temperature", temperature)
+        self.block_size = check_block_size(block_size)
 
     def call(self, targets, predictions):
         """Return half the sum of both directions for each example, `(batch,)`."""
-        positive, negatives = compare_views(targets, predictions, self.temperature)
+        positive, negatives = compare_views(
+            targets, predictions, self.temperature, self.block_size
+        )
         # Equation 1 as log(1 + exp(negatives - positive)): the positive is in the
         # denominator, and a loss near 0 keeps its digits.
         loss_1, loss_2 = ops.split(ops.softplus(negatives - ops.tile(positive, [2])), 2)
@@ -76,16 +88,21 @@ class NTXentLoss(ContrastiveLoss):
 
     def get_config(self):
         """Return the constructor's arguments, ready for JSON."""
-        return {**super().get_config(), "temperature": self.temperature}
+        return {
+            **super().get_config(),
+            "temperature": self.temperature,
+            "block_size": self.block_size,
+        }
 
 
-def compare_views(targets, predictions, temperature: float):
+def compare_views(targets, predictions, temperature: float, block_size=None):
     """Compare every embedding with all others of the global batch of `N` images.
 
     Args:
         targets: Embeddings of the first view, `(batch, dim)`.
         predictions: Embeddings of the second view, `(batch, dim)`.
         temperature: What cosines are divided by.
+        block_size: As in `in_blocks`.
 
     Returns:
         Two float32 tensors: `s(z_1i, z_2i) / t` of shape `(batch,)`; and, with the
@@ -102,11 +119,19 @@ def compare_views(targets, predictions, temperature: float):
     everyone = distribute.all_gather(both)  # (N, 2D)
     candidates = ops.concatenate(ops.split(everyone, 2, axis=1))  # (2N, D)
     anchors = ops.concatenate([z_1, z_2]) / temperature  # (2n, D)
-    logits = ops.matmul(anchors, ops.transpose(candidates))  # (2n, 2N)
-
-    # Columns of the anchor's own image, itself and its positive, are no negatives.
-    image = distribute.local_rows(ops.shape(z_1)[0])
+    image = ops.tile(distribute.local_rows(ops.shape(z_1)[0]), [2])
     candidate_image = ops.tile(ops.arange(ops.shape(everyone)[0]), [2])
-    own = ops.tile(image, [2])[:, None] == candidate_image[None, :]
-    negatives = ops.logsumexp(ops.where(own, MASKED, logits), axis=1)  # (2n,)
+    negatives = in_blocks(
+        _of_other_images,
+        rows=(anchors, image),
+        columns=(candidates, candidate_image),
+        block_size=block_size,
+    )
     return ops.sum(z_1 * z_2, axis=1) / temperature, negatives
+
+
+def _of_other_images(anchors, image, candidates, candidate_image):
+    """Return the log-sum-exp over the candidates of other images, `(2n,)`."""
+    logits = ops.matmul(anchors, ops.transpose(candidates))  # (2n, 2N)
+    own = image[:, None] == candidate_image[None, :]  # itself, and its positive
+    return ops.logsumexp(ops.where(own, MASKED, logits), axis=1)

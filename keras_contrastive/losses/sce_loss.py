@@ -7,10 +7,12 @@ from keras_contrastive import distribute
 from keras_contrastive.losses.contrastive_loss import (
     MASKED,
     ContrastiveLoss,
+    check_block_size,
     check_keys_and_queue,
     check_temperature,
     unit_vectors,
 )
+from keras_contrastive.losses.in_blocks import in_blocks
 
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")
@@ -45,6 +47,9 @@ class SCELoss(ContrastiveLoss):
             keys are always masked.
         reduction: As in `keras.losses.Loss`.
         name: Name of the loss.
+        block_size: Embeddings that are compared at a time; 0 for all at once. By
+            default, with more than 16 million pairs, as many as make 4 million: memory
+            then grows with the batch, not with its square.
 
     Call arguments:
         targets: Tuple `(keys, queue)`: outputs of the target's projector for one view,
@@ -80,6 +85,7 @@ class SCELoss(ContrastiveLoss):
         self_logit="masked",
         reduction="sum_over_batch_size",
         name="sce_loss",
+        block_size=None,
     ):
         super().__init__(reduction=reduction, name=name)
         self.temperature = check_temperature("temperature", temperature)
@@ -98,6 +104,7 @@ class SCELoss(ContrastiveLoss):
                 f"code). Received: self_logit={self_logit!r}"
             )
         self.self_logit = self_logit
+        self.block_size = check_block_size(block_size)
 
     def call(self, targets, predictions):
         """Return the cross-entropy for each example, `(batch,)`."""
@@ -105,29 +112,29 @@ class SCELoss(ContrastiveLoss):
         queries = unit_vectors(queries)
         keys = ops.stop_gradient(unit_vectors(keys))
         if queue is None:
-            logits, weights = self._against_batch(keys, queries)
+            example = distribute.local_rows(ops.shape(keys)[0])
+            rows, others = (queries, keys, example), distribute.all_gather(keys)
+            compare = self._with_batch
         else:
-            queue = ops.stop_gradient(unit_vectors(queue))
-            logits, weights = self._against_queue(keys, queue, queries)
-        return ops.categorical_crossentropy(weights, logits, from_logits=True)
+            rows, others = (queries, keys), unit_vectors(queue)
+            compare = self._with_queue
+        return in_blocks(compare, rows, (others,), self.block_size)
 
-    def _against_batch(self, keys, queries):
-        """Logits and target weights, both `(n, N)`: columns are all replicas' keys."""
-        everyone = distribute.all_gather(keys)
-        local_batch, batch = ops.shape(keys)[0], ops.shape(everyone)[0]
-        example = distribute.local_rows(local_batch)
-        own = example[:, None] == ops.arange(batch)[None, :]
-
-        similarity = ops.matmul(keys / self.target_temperature, ops.transpose(everyone))
+    def _with_batch(self, queries, keys, example, everyone):
+        """Cross-entropy over the keys of all replicas."""
+        own = example[:, None] == ops.arange(ops.shape(everyone)[0])[None, :]
+        columns = ops.transpose(ops.stop_gradient(everyone))
+        similarity = ops.matmul(keys / self.target_temperature, columns)
         relations = ops.softmax(ops.where(own, MASKED, similarity))  # s
-        return (
-            ops.matmul(queries / self.temperature, ops.transpose(everyone)),
+        return ops.categorical_crossentropy(
             self._mix(ops.cast(own, "float32"), relations),
+            ops.matmul(queries / self.temperature, columns),
+            from_logits=True,
         )
 
-    def _against_queue(self, keys, queue, queries):
-        """Logits and target weights, both `(n, 1 + K)`: own key first, then queue."""
-        columns = ops.transpose(queue)
+    def _with_queue(self, queries, keys, queue):
+        """Cross-entropy over the own key, then the queue."""
+        keys, columns = ops.stop_gradient(keys), ops.transpose(ops.stop_gradient(queue))
         positive = ops.sum(queries * keys, axis=1, keepdims=True) / self.temperature
         negatives = ops.matmul(queries / self.temperature, columns)
 
@@ -138,13 +145,15 @@ class SCELoss(ContrastiveLoss):
         one_hot = ops.concatenate(
             [ops.ones_like(positive), ops.zeros_like(similarity)], axis=1
         )
-        return (
-            ops.concatenate([positive, negatives], axis=1),
+        return ops.categorical_crossentropy(
             self._mix(one_hot, relations),
+            ops.concatenate([positive, negatives], axis=1),
+            from_logits=True,
         )
 
     def _mix(self, one_hot, relations):
-        """Target weights `w`. No gradient: neither keys nor queue have one."""
+        """Target weights `w`, without a gradient."""
+        relations = ops.stop_gradient(relations)
         return self.coefficient * one_hot + (1 - self.coefficient) * relations
 
     def get_config(self):
@@ -155,4 +164,5 @@ class SCELoss(ContrastiveLoss):
             "target_temperature": self.target_temperature,
             "coefficient": self.coefficient,
             "self_logit": self.self_logit,
+            "block_size": self.block_size,
         }

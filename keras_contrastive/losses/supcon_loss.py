@@ -8,11 +8,13 @@ from keras_contrastive import distribute
 from keras_contrastive.losses.contrastive_loss import (
     MASKED,
     ContrastiveLoss,
+    check_block_size,
     check_equal,
     check_shape,
     check_temperature,
     unit_vectors,
 )
+from keras_contrastive.losses.in_blocks import in_blocks
 
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")
@@ -43,6 +45,9 @@ class SupConLoss(ContrastiveLoss):
             `temperature / base_temperature`. Defaults to `None`: the equation as it is.
         reduction: As in `keras.losses.Loss`.
         name: Name of the loss.
+        block_size: Embeddings that are compared at a time; 0 for all at once. By
+            default, with more than 16 million pairs, as many as make 4 million: memory
+            then grows with the batch, not with its square.
 
     Call arguments:
         targets: Integer labels `(batch,)`, of any integer type, compared exactly; or
@@ -73,12 +78,14 @@ class SupConLoss(ContrastiveLoss):
         base_temperature=None,
         reduction="sum_over_batch_size",
         name="supcon_loss",
+        block_size=None,
     ):
         super().__init__(reduction=reduction, name=name)
         self.temperature = check_temperature("temperature", temperature)
         if base_temperature is not None:
             base_temperature = check_temperature("base_temperature", base_temperature)
         self.base_temperature = base_temperature
+        self.block_size = check_block_size(block_size)
 
     def call(self, targets, predictions):
         """Return the mean over the views of each example, `(batch,)`."""
@@ -103,25 +110,13 @@ class SupConLoss(ContrastiveLoss):
         # View-major rows: all examples of view 0, then all of view 1, ...
         anchors = ops.reshape(ops.swapaxes(z, 0, 1), (-1, dim)) / self.temperature
         candidates = ops.reshape(ops.swapaxes(everyone, 0, 1), (-1, dim))
-        logits = ops.matmul(anchors, ops.transpose(candidates))  # (V n, V N)
-
         row = ops.reshape(ops.arange(views)[:, None] * batch + example[None, :], (-1,))
-        itself = row[:, None] == ops.arange(views * batch)[None, :]
-        same_label = (
-            ops.tile(labels, [views])[:, None] == ops.tile(all_labels, [views])[None, :]
+        values = in_blocks(
+            _attract_class,
+            rows=(anchors, row, ops.tile(labels, [views])),
+            columns=(candidates, ops.tile(all_labels, [views])),
+            block_size=self.block_size,
         )
-        positive = ops.logical_and(same_label, ops.logical_not(itself))  # P(i)
-
-        positives = ops.sum(ops.cast(positive, "float32"), axis=1)  # |P(i)|
-        mean_positive = ops.sum(ops.where(positive, logits, 0.0), axis=1) / ops.maximum(
-            positives, 1.0
-        )
-        # Equation 2 as one log-sum-exp over A(i) of what exceeds the mean positive: a
-        # loss near 0 keeps its digits. The anchor itself is masked before the maximum
-        # is taken: its similarity of 1/t would let all others underflow at low
-        # temperatures, as it does in the authors' code.
-        excess = ops.where(itself, MASKED, logits - mean_positive[:, None])
-        values = ops.where(positives > 0, ops.logsumexp(excess, axis=1), 0.0)
         values = ops.mean(ops.reshape(values, (views, -1)), axis=0)  # (n,)
         if self.base_temperature is not None:
             values = values * (self.temperature / self.base_temperature)
@@ -133,7 +128,27 @@ class SupConLoss(ContrastiveLoss):
             **super().get_config(),
             "temperature": self.temperature,
             "base_temperature": self.base_temperature,
+            "block_size": self.block_size,
         }
+
+
+def _attract_class(anchors, row, labels, candidates, all_labels):
+    """Equation 2 for anchors that are these rows of the candidates, `(V n,)`."""
+    logits = ops.matmul(anchors, ops.transpose(candidates))  # (V n, V N)
+    itself = row[:, None] == ops.arange(ops.shape(candidates)[0])[None, :]
+    same_label = labels[:, None] == all_labels[None, :]
+    positive = ops.logical_and(same_label, ops.logical_not(itself))  # P(i)
+
+    positives = ops.sum(ops.cast(positive, "float32"), axis=1)  # |P(i)|
+    mean_positive = ops.sum(ops.where(positive, logits, 0.0), axis=1) / ops.maximum(
+        positives, 1.0
+    )
+    # As one log-sum-exp over A(i) of what exceeds the mean positive: a loss near 0
+    # keeps its digits. The anchor itself is masked before the maximum is taken: its
+    # similarity of 1/t would let all others underflow at low temperatures, as it does
+    # in the authors' code.
+    excess = ops.where(itself, MASKED, logits - mean_positive[:, None])
+    return ops.where(positives > 0, ops.logsumexp(excess, axis=1), 0.0)
 
 
 def _check_labels(labels, z):
