@@ -84,4 +84,4 @@ def _log_mean_exp_of_others(scores):
     log_share = ops.where(largest, -1.0, scores - of_all)
     without = of_all + ops.log1p(-ops.exp(log_share))
     sums = ops.where(largest, without_largest, without)
-    return sums - ops.log(size(scores) - 1)
+    return sums - ops.log(ops.maximum(size(scores) - 1, 1.0))

@@ -40,21 +40,25 @@ def joint_mean(scores):
 
 def marginal_mean(values):
     """Return the mean of finite values off the diagonal: of `x` and `y` apart."""
-    n = size(values)
-    return ops.sum(ops.where(is_joint(values), 0.0, values)) / (n * (n - 1))
+    return ops.sum(ops.where(is_joint(values), 0.0, values)) / _marginals(values)
 
 
 def log_marginal_mean_exp(scores):
     """Return `log mean_{i != j} exp(s_ij)`, without overflow."""
-    n = size(scores)
     masked = ops.where(is_joint(scores), MASKED, scores)
-    return ops.logsumexp(masked) - ops.log(n * (n - 1))
+    return ops.logsumexp(masked) - ops.log(_marginals(scores))
 
 
 def is_joint(scores):
     """Return which entries of a square matrix lie on its diagonal, `(N, N)`."""
     rows = ops.arange(ops.shape(scores)[0])
     return rows[:, None] == rows[None, :]
+
+
+def _marginals(scores):
+    """The number of entries off the diagonal; 1 of one pair, that nothing is NaN."""
+    n = size(scores)
+    return ops.maximum(n * (n - 1), 1.0)
 
 
 def size(scores):
