@@ -8,7 +8,13 @@ from keras_contrastive.evaluation.features import extract_features
 from keras_contrastive.evaluation.few_label_evaluation import few_label_evaluation
 from keras_contrastive.evaluation.few_label_result import FewLabelResult
 from keras_contrastive.evaluation.fine_tuning import FineTuning
-from keras_contrastive.evaluation.geometry import alignment, effective_rank, uniformity
+from keras_contrastive.evaluation.geometry import (
+    alignment,
+    effective_rank,
+    lidar,
+    rankme,
+    uniformity,
+)
 from keras_contrastive.evaluation.knn import knn_accuracy
 from keras_contrastive.evaluation.linear_probe import linear_probe
 from keras_contrastive.evaluation.neighbors import near_duplicates, nearest_neighbors
@@ -26,9 +32,11 @@ __all__ = [
     "extract_features",
     "few_label_evaluation",
     "knn_accuracy",
+    "lidar",
     "linear_probe",
     "near_duplicates",
     "nearest_neighbors",
+    "rankme",
     "split_by_class",
     "uniformity",
 ]

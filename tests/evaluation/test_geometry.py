@@ -4,10 +4,17 @@ import golden_values
 import numpy as np
 import pytest
 
-from keras_contrastive.evaluation import alignment, effective_rank, uniformity
+from keras_contrastive.evaluation import (
+    alignment,
+    effective_rank,
+    lidar,
+    rankme,
+    uniformity,
+)
 
 module = importlib.import_module("keras_contrastive.evaluation.geometry")
 CASES = golden_values.load("align_uniform")
+RANKS = golden_values.load("distillation")
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -53,14 +60,65 @@ def test_effective_rank():
     assert effective_rank(np.diag([3.0, 1.0])) == pytest.approx(np.exp(entropy))
 
 
+@pytest.mark.parametrize("case", [case for case in RANKS if case.startswith("r")])
+def test_golden_ranks(case):
+    features = RANKS[case]["features"]
+    for function in (rankme, effective_rank):
+        expected = RANKS[case][function.__name__]
+        assert function(features) == pytest.approx(expected, rel=1e-9)
+        assert function(np.float32(features)) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("case", [case for case in RANKS if case.startswith("l")])
+def test_golden_lidar(case):
+    features, hp = RANKS[case]["features"], RANKS[case]["hp"]
+    result = lidar(features, hp["delta"], hp["epsilon"])
+    assert result == pytest.approx(RANKS[case]["lidar"], rel=1e-7)
+    # Neither the order of images and views nor a rotation or a shift changes it.
+    rng = np.random.default_rng(0)
+    dim = features.shape[-1]
+    moved = features[rng.permutation(len(features)), ::-1]
+    moved = moved @ np.linalg.qr(rng.normal(size=(dim, dim)))[0] + 3
+    again = lidar(moved, hp["delta"], hp["epsilon"])
+    assert again == pytest.approx(result, rel=1e-6)
+
+
+def test_rankme_and_lidar_limits():
+    rng = np.random.default_rng(0)
+    assert rankme(np.zeros((3, 4))) == 0.0
+    ones = rankme(np.ones((9, 6)))  # one direction, and five without variance
+    p = np.array([1 + 1e-7] + [1e-7] * 5)
+    assert ones == pytest.approx(np.exp(-np.sum(p * np.log(p))), rel=1e-9)
+    assert 1 < ones < 1 + 1.7e-6 * 6
+    assert lidar(np.ones((3, 2, 4))) == 0.0
+    # Images lie in two directions, views differ in a third one, in which images do too.
+    images = rng.normal(size=(500, 1, 3)) * [1, 1, 5]
+    views = images + rng.normal(size=(500, 4, 3)) * [0.01, 0.01, 50]
+    assert lidar(views) == pytest.approx(2, abs=0.02)
+    assert rankme(views.reshape(-1, 3)) < 1.5  # sees the views' direction alone
+
+
+def test_lidar_refuses():
+    for shape in ((4, 3), (4, 1, 3), (1, 4, 3)):
+        with pytest.raises(
+            ValueError, match=r"two views or more.*Received: feat.*np\."
+        ):
+            lidar(np.ones(shape))
+    with pytest.raises(ValueError, match="24 values not finite"):
+        lidar(np.full((4, 2, 3), np.nan))
+    for wrong in ({"delta": 0}, {"epsilon": -1e-9}):
+        with pytest.raises(ValueError, match="Received: delta="):
+            lidar(np.ones((4, 2, 3)), **wrong)
+
+
 def test_wrong_arguments():
     x = np.ones((4, 3))
     with pytest.raises(ValueError, match="of one shape. Received: x of shape"):
         alignment(x, x[:2])
     with pytest.raises(ValueError, match="at least two rows. Received: 1"):
         uniformity(x[:1])
-    for function in (uniformity, effective_rank):
-        with pytest.raises(ValueError, match=r"Received: x of shape \(3,\)"):
+    for function in (uniformity, effective_rank, rankme):
+        with pytest.raises(ValueError, match=r"Received: \w+ of shape \(3,\)"):
             function(x[0])
         with pytest.raises(ValueError, match="12 values not finite"):
             function(x * np.nan)
