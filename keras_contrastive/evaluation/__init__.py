@@ -2,6 +2,8 @@
 
 from keras_contrastive.evaluation.build_classifier import build_classifier
 from keras_contrastive.evaluation.class_balanced_subset import class_balanced_subset
+from keras_contrastive.evaluation.cluster_accuracy import cluster_accuracy
+from keras_contrastive.evaluation.cluster_result import ClusterResult
 from keras_contrastive.evaluation.evaluate_features import evaluate_features
 from keras_contrastive.evaluation.evaluation_result import EvaluationResult
 from keras_contrastive.evaluation.features import extract_features
@@ -21,12 +23,14 @@ from keras_contrastive.evaluation.neighbors import near_duplicates, nearest_neig
 from keras_contrastive.evaluation.split_by_class import split_by_class
 
 __all__ = [
+    "ClusterResult",
     "EvaluationResult",
     "FewLabelResult",
     "FineTuning",
     "alignment",
     "build_classifier",
     "class_balanced_subset",
+    "cluster_accuracy",
     "effective_rank",
     "evaluate_features",
     "extract_features",

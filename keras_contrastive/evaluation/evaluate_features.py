@@ -74,7 +74,7 @@ def evaluate_features(
 
     probabilities = np.asarray(classifier(np.asarray(all_x, "float32")))
     predictions = model.classes_[np.argmax(probabilities, axis=1)]
-    labelled = is_labelled(check_labels(all_y, len(predictions), "test"))
+    labelled = is_labelled(check_labels(all_y, len(predictions), "test_x", "test_y"))
     confusion_matrix = np.zeros((len(named), len(named)), "int64")
     truth, answer = (np.searchsorted(named, x) for x in (test_y, predictions[labelled]))
     np.add.at(confusion_matrix, (truth, answer), 1)

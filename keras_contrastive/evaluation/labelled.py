@@ -22,8 +22,8 @@ def check_labelled(train_x, train_y, test_x, test_y):
             are neither class numbers nor names, or numbers in one part and names in
             the other; no labelled row.
     """
-    train_x, train_y = _labelled(train_x, train_y, "train")
-    test_x, test_y = _labelled(test_x, test_y, "test")
+    train_x, train_y = _labelled(train_x, train_y, "train_x", "train_y")
+    test_x, test_y = _labelled(test_x, test_y, "test_x", "test_y")
     if train_x.shape[1] != test_x.shape[1]:
         raise ValueError(
             "`train_x` and `test_x` must have the same number of features. "
@@ -43,13 +43,14 @@ def is_labelled(labels):
     return labels != -1 if labels.dtype.kind in "iu" else np.full(len(labels), True)
 
 
-def check_labels(labels, count: int, name: str):
+def check_labels(labels, count: int, x: str, y: str):
     """Return labels as int64 or str, `(n,)`, or raise ValueError.
 
     Args:
         labels: Integers, strings or bytes, `(n,)` or `(n, 1)`.
         count: The number of rows they must have.
-        name: `"train"` or `"test"`, for the message.
+        x: What the rows are called, for the message.
+        y: What the labels are called.
     """
     labels = np.asarray(labels)
     if labels.ndim == 2 and labels.shape[1] == 1:  # as keras.datasets gives them
@@ -59,34 +60,46 @@ def check_labels(labels, count: int, name: str):
         kind = "U"  # as TensorFlow and pandas give strings
     if labels.shape != (count,) or kind not in "iuUS":
         raise ValueError(
-            f"`{name}_y` must hold one integer class per row of `{name}_x` "
-            f"({count} rows), or its name; use `np.argmax(y, axis=-1)` for one-hot "
-            f"labels. Received: {name}_y of shape {labels.shape} and dtype "
-            f"{labels.dtype}"
+            f"`{y}` must hold one integer class per row of `{x}` ({count} rows), or "
+            "its name; use `np.argmax(y, axis=-1)` for one-hot labels. "
+            f"Received: {y} of shape {labels.shape} and dtype {labels.dtype}"
         )
     if kind in "iu":
         return labels.astype("int64")
     return np.array([x.decode() if isinstance(x, bytes) else x for x in labels], "U")
 
 
-def _labelled(features, labels, name):
+def check_rows(features, labels, x: str, y: str):
+    """Return float32 features and the labels of `check_labels`, or raise ValueError.
+
+    Args:
+        features: `(n, dim)`.
+        labels: As in `check_labels`; at least one of them is known.
+        x: What the features are called, for the message.
+        y: What the labels are called.
+    """
     features = np.asarray(features, "float32")
     if features.ndim != 2:
         raise ValueError(
-            f"`{name}_x` must be features of shape (n, dim); flatten images with "
+            f"`{x}` must be features of shape (n, dim); flatten images with "
             "`x.reshape(len(x), -1)`. "
-            f"Received: {name}_x of shape {features.shape}"
+            f"Received: {x} of shape {features.shape}"
         )
-    labels = check_labels(labels, len(features), name)
+    labels = check_labels(labels, len(features), x, y)
     if not np.isfinite(features).all():
         raise ValueError(
-            f"`{name}_x` must be finite. Received: features with NaN or infinity, as "
+            f"`{x}` must be finite. Received: features with NaN or infinity, as "
             "from a training run that diverged; try a lower learning rate."
         )
-    labelled = is_labelled(labels)
-    if not labelled.any():
+    if not is_labelled(labels).any():
         raise ValueError(
-            f"`{name}_y` must have labels. Received: {len(labels)} rows, all of them "
+            f"`{y}` must have labels. Received: {len(labels)} rows, all of them "
             "unlabelled (-1)."
         )
+    return features, labels
+
+
+def _labelled(features, labels, x, y):
+    features, labels = check_rows(features, labels, x, y)
+    labelled = is_labelled(labels)
     return features[labelled], labels[labelled]
