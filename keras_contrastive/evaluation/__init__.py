@@ -17,16 +17,19 @@ from keras_contrastive.evaluation.geometry import (
     rankme,
     uniformity,
 )
+from keras_contrastive.evaluation.information_result import InformationResult
 from keras_contrastive.evaluation.knn import knn_accuracy
 from keras_contrastive.evaluation.linear_probe import linear_probe
 from keras_contrastive.evaluation.neighbors import near_duplicates, nearest_neighbors
 from keras_contrastive.evaluation.split_by_class import split_by_class
+from keras_contrastive.evaluation.view_information import view_information
 
 __all__ = [
     "ClusterResult",
     "EvaluationResult",
     "FewLabelResult",
     "FineTuning",
+    "InformationResult",
     "alignment",
     "build_classifier",
     "class_balanced_subset",
@@ -43,4 +46,5 @@ __all__ = [
     "rankme",
     "split_by_class",
     "uniformity",
+    "view_information",
 ]

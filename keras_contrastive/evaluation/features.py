@@ -110,11 +110,7 @@ def _run(forward, images):
 
 def _features_of_dataset(encoder, forward, dataset, batch_size):
     images_spec, labels_spec = images_and_labels(dataset.element_spec)
-    if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
-        raise ValueError(
-            "extract_features expected a dataset with an end. Received: one that "
-            "repeats for ever. Leave out `.repeat()`, or add `.take(number_of_batches)`"
-        )
+    _check_end(dataset, "extract_features")
     if images_spec.shape.rank == 3:
         dataset = dataset.batch(batch_size)
         images_spec = tf.TensorSpec((None, *images_spec.shape), images_spec.dtype)
@@ -129,6 +125,49 @@ def _features_of_dataset(encoder, forward, dataset, batch_size):
         raise ValueError(f"extract_features {_EXPECTED}. Received: an empty dataset.")
     features = np.concatenate(features)
     return features if labels_spec is None else (features, np.concatenate(labels))
+
+
+def features_of_views(encoder, dataset):
+    """Compute the features of both views of each image, in one pass.
+
+    Args:
+        encoder: As in `extract_features`.
+        dataset: A finite, batched `tf.data.Dataset` of `((view_1, view_2),)` or
+            `((view_1, view_2), label)`, images in [0, 255].
+
+    Returns:
+        Two float32 arrays `(n, dim)`, whose rows belong together.
+
+    Raises:
+        TypeError: No dataset, or an encoder that is not a model.
+        ValueError: A dataset of anything else, without end, or without an element.
+    """
+    encoder = getattr(encoder, "encoder", encoder)
+    check_encoder(encoder)
+    expected = "expected a batched dataset of ((view_1, view_2), label)"
+    if not isinstance(dataset, tf.data.Dataset):
+        raise TypeError(
+            f"`views_dataset` {expected}. Received: {type(dataset).__name__}. "
+            "keras_contrastive.data.views_from_arrays makes one."
+        )
+    element = dataset.element_spec
+    views = element[0] if isinstance(element, tuple) else element
+    if not isinstance(views, tuple) or len(views) != 2:
+        raise ValueError(
+            f"`views_dataset` {expected}. Received: {_describe(element)}. Yield two "
+            "views as one tuple, `((view_1, view_2),)` without labels."
+        )
+    _check_end(dataset, "views_dataset")
+    for view in views:
+        _check_images(encoder, view.shape)
+    forward = _compiled_forward(encoder)
+    features = [
+        [_run(forward, view) for view in views]
+        for views, *_ in dataset.prefetch(tf.data.AUTOTUNE)
+    ]
+    if not features:
+        raise ValueError(f"`views_dataset` {expected}. Received: an empty dataset.")
+    return [np.concatenate(part) for part in zip(*features, strict=True)]
 
 
 def images_and_labels(element):
@@ -163,6 +202,14 @@ def images_and_labels(element):
             'first, for example `ds.map(lambda x: (x["image"], x["label"]))`.'
         )
     return images, labels
+
+
+def _check_end(dataset, who):
+    if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
+        raise ValueError(
+            f"{who} expected a dataset with an end. Received: one that repeats for "
+            "ever. Leave out `.repeat()`, or add `.take(number_of_batches)`"
+        )
 
 
 def _describe(element):

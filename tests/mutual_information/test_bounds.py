@@ -154,7 +154,7 @@ def test_independent_scores_tell_nothing():
     assert float(mi.interpolated(*zeros)) == pytest.approx(0, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", BOUNDS)
+@pytest.mark.parametrize("name", ["dv", "smile_c5", "tuba", "interp_a0.5"])
 def test_float16_and_a_batch_of_unknown_size(name):
     scores, log_baseline = random_scores(8, scale=3.0)
     given = arguments(name, scores.astype("float16"), log_baseline.astype("float16"))
