@@ -22,6 +22,7 @@ from the labels: same network, with SimCLR's views.
 """
 
 import ast
+import dataclasses
 import pathlib
 import re
 import shlex
@@ -57,6 +58,12 @@ _MODEL = flags.DEFINE_multi_string(
     "model",
     [],
     "Of the method, in place of the recipe's: temperature=0.2, ...",
+    **_ours,
+)
+_HEAD = flags.DEFINE_multi_string(
+    "head",
+    [],
+    "Of the projector, in place of the recipe's: units=256, ...",
     **_ours,
 )
 _POLICY = flags.DEFINE_multi_string(
@@ -173,7 +180,8 @@ def train() -> None:
         seed=_SEED.value,
     )
     # The flags are good now.
-    record = start_or_go_on(output, command(), FLAGS.flag_values_dict())
+    defaults = {name: FLAGS[name].default for name in FLAGS}
+    record = start_or_go_on(output, command(), FLAGS.flag_values_dict(), defaults)
     history = History(output / "history.csv", len(views) * _BATCH.value)
     checkpoint = kc.callbacks.Checkpoint(output / "checkpoint.weights.h5")
     callbacks = [history, checkpoint, *between_epochs(model, source, shape)]
@@ -378,10 +386,12 @@ def new_model(source, shape) -> keras.Model:
         model = Supervised(encoder)
         model.compile(kc.recipes.SUPCON_SMALL.optimizer())
     else:
-        arguments = {"num_classes": _CLASSES.value, **changes(_MODEL)}
-        if method().needs.ids:
-            arguments["num_examples"] = len(source)
-        model = RECIPES[_RECIPE.value].model(encoder, **arguments)
+        own = {"num_examples": len(source)} if method().needs.ids else {}
+        arguments = {"num_classes": _CLASSES.value, **own, **changes(_MODEL)}
+        recipe = RECIPES[_RECIPE.value]
+        head = {**recipe.projector, **changes(_HEAD)}
+        recipe = dataclasses.replace(recipe, projector=head)
+        model = recipe.model(encoder, **arguments)
     if _RATE.value:
         schedule = kc.optimizers.WarmupCosine(_RATE.value, warmup_epochs=1)
         optimizer = kc.optimizers.CoupledSGD(schedule, weight_decay=_DECAY.value)

@@ -34,13 +34,16 @@ NOT_THE_RUN = ("output", "measure", "licence", "note")
 ON_THE_WAY = ("epochs", "learning_rate", "weight_decay")
 
 
-def start_or_go_on(output: pathlib.Path, command: str, flags_now: dict) -> dict:
+def start_or_go_on(
+    output: pathlib.Path, command: str, flags_now: dict, defaults: dict | None = None
+) -> dict:
     """Record the flags, or see that they are those of the run that is there.
 
     Args:
         output: The folder, which need not exist.
         command: What makes this run.
         flags_now: The flags by their names.
+        defaults: What a flag was before there was such a flag.
 
     Returns:
         What `run.json` holds.
@@ -53,7 +56,8 @@ def start_or_go_on(output: pathlib.Path, command: str, flags_now: dict) -> dict:
     run = {"command": command, "commit": commit(), "flags": flags_now}
     if record.exists():
         before = json.loads(record.read_text())
-        changed, other = _differences(before["flags"], flags_now)
+        then = {**(defaults or {}), **before["flags"]}
+        changed, other = _differences(then, flags_now)
         if other:
             raise ValueError(
                 f"{output} holds a run with other flags ({'; '.join(other)}). Give "

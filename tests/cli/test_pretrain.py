@@ -1,6 +1,7 @@
 """`pretrain`, small: it trains, goes on, and refuses another run's folder."""
 
 import csv
+import json
 import pathlib
 import re
 
@@ -135,7 +136,8 @@ def test_flags_of_a_run_that_is_there(tmp_path, capsys):
     def start(*flags):
         parse("--epochs=5", *flags)
         now = pretrain.FLAGS.flag_values_dict()
-        return start_or_go_on(tmp_path, pretrain.command(), now)
+        defaults = {name: pretrain.FLAGS[name].default for name in pretrain.FLAGS}
+        return start_or_go_on(tmp_path, pretrain.command(), now, defaults)
 
     first = start("--learning_rate=0.1")
     assert start("--learning_rate=0.1", "--note=Twice") == first
@@ -151,6 +153,9 @@ def test_flags_of_a_run_that_is_there(tmp_path, capsys):
     }.items():
         with pytest.raises(ValueError, match=f"{words}.*another --output"):
             start(*given)
+    assert start("--learning_rate=0.2", "--epochs=7") == longer
+    del longer["flags"]["head"]  # of a version that had no such flag
+    (tmp_path / "run.json").write_text(json.dumps(longer))
     assert start("--learning_rate=0.2", "--epochs=7") == longer
 
 
