@@ -42,6 +42,10 @@ _WRITE = flags.DEFINE_list("write", [], "Files to put the table into.")
 
 BEGIN = "<!-- methods: written by `python benchmarks/methods.py --report` -->"
 END = "<!-- end of methods -->"
+# The recipe's 3,000 prototypes need a queue, which begins after 50 epochs.
+SWAV = [
+    f"--model={x}" for x in ("num_prototypes=512", "queue_size=0", "freeze_epochs=1")
+]
 # Beside the recipes for small images: what else a row needs.
 ROWS = {
     "supervised": ["--recipe=supervised", "--num_classes=10"],
@@ -49,8 +53,10 @@ ROWS = {
         "--recipe=instance_discrimination_imagenet",
         "--model=nce=False",  # NCE does not learn in runs as short as these
     ],
+    "swav": ["--recipe=swav_small", *SWAV],
     "swav_multi_crop": [
         "--recipe=swav_small",
+        *SWAV,
         "--policy=local_views=4",
         "--model=local_views=4",
     ],
