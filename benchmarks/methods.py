@@ -5,10 +5,10 @@
     python benchmarks/methods.py --report --write=README.md,docs/choose-a-method.md
 
 A row is a run of `examples/pretrain.py` with the method's recipe for small images and
-its own views, without blur and with crops of a fifth of the image at least; CPC and
-AMDIM need other networks, AMDIM larger crops, see `ROWS`. Started again, it goes on. What
-is finished stands in `--json_file`, and is not run again. CPU minutes are those of all
-cores, with the evaluation, so that rows may run beside other work.
+its own views, without blur and with crops of a fifth of the image at least; what else
+a row needs, such as the networks of CPC, CMC and AMDIM, stands in `ROWS`. Started again,
+it goes on. What is finished stands in `--json_file`, and is not run again. CPU minutes
+are those of all cores, with the evaluation, so that rows may run beside other work.
 """
 
 import inspect
@@ -43,9 +43,7 @@ _WRITE = flags.DEFINE_list("write", [], "Files to put the table into.")
 BEGIN = "<!-- methods: written by `python benchmarks/methods.py --report` -->"
 END = "<!-- end of methods -->"
 # The recipe's 3,000 prototypes need a queue, which begins after 50 epochs.
-SWAV = [
-    f"--model={x}" for x in ("num_prototypes=512", "queue_size=0", "freeze_epochs=1")
-]
+SWAV = ["--model=num_prototypes=512", "--model=queue_size=0", "--model=freeze_epochs=1"]
 # Beside the recipes for small images: what else a row needs.
 ROWS = {
     "supervised": ["--recipe=supervised", "--num_classes=10"],
