@@ -6,7 +6,7 @@
 
 A row is a run of `examples/pretrain.py` with the method's recipe for small images and
 its own views, without blur and with crops of a fifth of the image at least; what else
-a row needs, such as the networks of CPC, CMC and AMDIM, stands in `ROWS`. Started again,
+a row needs, such as the networks of CPC, CMC and AMDIM, is in `ROWS`. Started again,
 it goes on. What is finished stands in `--json_file`, and is not run again. CPU minutes
 are those of all cores, with the evaluation, so that rows may run beside other work.
 """
