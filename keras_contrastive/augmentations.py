@@ -8,13 +8,12 @@ view_1
   RandomResizedCrop(size=(32, 32), area=(0.08, 1), ...
 
 Every random number is drawn for each image by itself. All policies work on images
-with three channels and with one; with one channel the operations that need colour
-(saturation, hue, gray) are left out. Other numbers of channels, such as those of
-multispectral images, work in `evaluation` and in policies of your own without colour:
-`kc.layers.Views([[kc.layers.RandomResizedCrop(32)]] * 2)`; crops and flips, blur and
-solarisation treat every channel alike. `size` is the side of the views, or
-`(height, width)`; an operation with probability 0 does not appear in the policy.
-Write one of your own with `kc.layers.Views`.
+with any number of channels. Of other numbers than three the operations that need
+colour (saturation, hue, gray, RandAugment) are left out, with a warning unless it is
+one; crops and flips, brightness, contrast, blur and solarisation treat every channel
+alike. `size` is the side of the views, or `(height, width)`; an operation with
+probability 0 does not appear in the policy. Write one of your own with
+`kc.layers.Views`.
 """
 
 from keras_cv.layers import RandAugment
@@ -93,8 +92,8 @@ def supcon(size, rand_augment=None, area=(0.2, 1.0), seed=None) -> Views:
         size: Side of the views in pixels, or `(height, width)`.
         rand_augment: A layer that takes the place of jitter and gray, such as
             `keras_cv.layers.RandAugment(value_range=(0, 255))`: the paper's best
-            ImageNet results use learnt policies. It is slower than our layers, and
-            does not repeat for a given seed.
+            ImageNet results use learnt policies. It is slower than our layers, does
+            not repeat for a given seed, and needs three channels.
         area: Range of the crop's share of the image area.
         seed: Integer seed of the policy's own generator; see `kc.layers.Views`.
 
@@ -653,8 +652,8 @@ def infomin(
         jigsaw_area: The same for the puzzle.
         rand_augment: A layer; by default keras-cv's RandAugment with two operations of
             magnitude 1.0 +- 0.05. It draws from a generator of its own, so its views do
-            not repeat for a given seed, and it is slower than our layers. To leave it
-            out give `keras.layers.Identity()`.
+            not repeat for a given seed, it is slower than our layers, and it needs
+            three channels. To leave it out give `keras.layers.Identity()`.
         seed: Integer seed of the policy's own generator; see `kc.layers.Views`.
 
     Returns:

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from keras_contrastive import augmentations
+from keras_contrastive.layers import random_augmentation
 from keras_contrastive.layers.views import Views
 
 POLICIES = {
@@ -35,6 +36,22 @@ def test_two_views_in_range(name, channels):
     assert [view.shape for view in views] == [(4, 20, 20, channels)] * 2
     for view in views:
         assert 0 <= np.min(view) <= np.max(view) <= 255
+
+
+def test_every_policy_takes_every_number_of_channels(monkeypatch):
+    monkeypatch.setattr(random_augmentation, "_told", set())
+    others = {"evaluation", "gallery", "multi_crop"}
+    small = {"dino": {"local_size": 8, "local_views": 1}}
+    with pytest.warns(UserWarning, match="what needs red, green and blue") as told:
+        for name in {*augmentations.__all__} - others:
+            policy = getattr(augmentations, name)(12, **small.get(name, {}))
+            views = policy(images_of(5, 2), seed=(0, 1))
+            assert all(view.shape[-1] == 5 for view in views), name
+            assert all(0 <= np.min(v) <= np.max(v) <= 255 for v in views), name
+    assert len(told) == 1  # not for every policy
+    assert augmentations.infomin(12)(images_of(1, 2))[0].shape == (2, 12, 12, 1)
+    with pytest.raises(ValueError, match="uint16. Pass kc.data.to_255"):
+        augmentations.simclr(12)(images_of().astype("uint16"))
 
 
 @pytest.mark.parametrize("name", ["byol", "sce"])

@@ -2,6 +2,7 @@
 
 import functools
 import random
+import warnings
 
 import keras
 import keras_cv
@@ -132,6 +133,9 @@ def apply_layer(layer: keras.layers.Layer, images, seed) -> tf.Tensor:
     if isinstance(layer, RandomAugmentation):
         return layer.transform(images, seed)
     images = tf.cast(images, "float32")
+    if isinstance(layer, keras_cv.layers.RandAugment):
+        if not has_colors(images, type(layer).__name__):
+            return images  # one of its operations fails
     # Keras's own random layers do nothing unless they are told that it is training.
     arguments = {"training": True} if layer._call_has_training_arg else {}
     return tf.cast(layer(images, **arguments), "float32")
@@ -165,16 +169,31 @@ def check_probability(value: float, name: str = "probability") -> float:
     return float(value)
 
 
-def check_channels(images, layer_name: str) -> int:
-    """Return the number of channels, or raise ValueError if it is not 1 or 3."""
+def has_colors(images, layer_name: str) -> bool:
+    """Return whether images have red, green and blue, and what needs them can be done.
+
+    With one channel everybody expects that it is left out; with others, a warning says
+    so, once for each number of channels.
+
+    Raises:
+        ValueError: If the number of channels is not known.
+    """
     channels = images.shape[-1]
-    if channels not in (1, 3):
+    if channels is None:
         raise ValueError(
-            f"{layer_name} works on images with 1 channel or 3 (RGB), in a known "
-            f"shape. Received: images of shape {tuple(images.shape)}. Drop an alpha "
-            "channel with images[..., :3], or fix the shape with `tf.ensure_shape`. "
-            "Multispectral images need a policy without colour, such as "
-            "kc.layers.Views([[kc.layers.RandomResizedCrop(32)]] * 2); blur and "
-            "solarisation take any number of channels too."
+            f"{layer_name} must know how many channels images have. Received: images "
+            f"of shape {tuple(images.shape)}. Fix the shape with `tf.ensure_shape`."
         )
-    return channels
+    if channels not in (1, 3) and channels not in _told:
+        _told.add(channels)
+        warnings.warn(
+            f"Images of {channels} channels have no colours that are known: what "
+            "needs red, green and blue (saturation, hue, gray, RandAugment) is left "
+            "out of the views, and all else is applied to each channel alike. Drop an "
+            "alpha channel with images[..., :3] if that is what the last one is.",
+            stacklevel=2,
+        )
+    return channels == 3
+
+
+_told = set()  # numbers of channels that a user has been told about

@@ -5,9 +5,9 @@ import tensorflow as tf
 
 from keras_contrastive.layers.random_augmentation import (
     RandomAugmentation,
-    check_channels,
     check_probability,
     compiled,
+    has_colors,
     uniform,
 )
 
@@ -31,8 +31,9 @@ class RandomColorJitter(RandomAugmentation):
 
     These are the operations of the SimCLR and BYOL code (`tf.image`). torchvision's
     contrast is about the mean of the gray image instead, and its saturation blends
-    with the gray image. Images with one channel have neither saturation nor hue:
-    these two are left out.
+    with the gray image. Images with another number of channels than 3 have neither
+    saturation nor hue: these two are left out, and unless it is 1, a warning says so
+    once.
 
     Args:
         brightness: Largest relative change, >= 0. SimCLR 0.8 times its strength.
@@ -46,15 +47,15 @@ class RandomColorJitter(RandomAugmentation):
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Input shape:
-        `(batch, height, width, channels)` or `(height, width, channels)` with 1 or 3
-        channels, uint8 or float in [0, 255].
+        `(batch, height, width, channels)` or `(height, width, channels)`, any known
+        number of channels, uint8 or float in [0, 255].
 
     Output shape:
         The same, float32.
 
     Raises:
-        ValueError: If a strength or the probability is impossible, or if the images
-            have neither 1 nor 3 channels.
+        ValueError: If a strength or the probability is impossible, or if the number of
+            channels is not known.
 
     Example:
     >>> jitter = kc.layers.RandomColorJitter(0.4, 0.4, 0.4, 0.1, seed=0)
@@ -123,7 +124,7 @@ class RandomColorJitter(RandomAugmentation):
 
     def augment_images(self, images, transformations, **kwargs):
         """Apply the four operations in the drawn order."""
-        check_channels(images, type(self).__name__)
+        has_colors(images, type(self).__name__)  # or a warning
         t = transformations
         factor, shift = t["brightness"], tf.zeros_like(t["brightness"])
         if self.additive_brightness:

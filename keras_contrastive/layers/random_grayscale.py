@@ -5,9 +5,9 @@ import tensorflow as tf
 
 from keras_contrastive.layers.random_augmentation import (
     RandomAugmentation,
-    check_channels,
     check_probability,
     compiled,
+    has_colors,
     per_image,
     uniform,
 )
@@ -18,7 +18,8 @@ class RandomGrayscale(RandomAugmentation):
     """Turns images gray, in three equal channels.
 
     With probability `probability` all channels of an image become
-    `0.2989 R + 0.587 G + 0.114 B`. Images with one channel pass unchanged.
+    `0.2989 R + 0.587 G + 0.114 B`. Images with another number of channels than 3 pass
+    unchanged; unless it is 1, a warning says so once.
 
     Args:
         probability: Share of images that become gray. 0.2 in all the papers.
@@ -26,15 +27,15 @@ class RandomGrayscale(RandomAugmentation):
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Input shape:
-        `(batch, height, width, channels)` or `(height, width, channels)` with 1 or 3
-        channels, uint8 or float in [0, 255].
+        `(batch, height, width, channels)` or `(height, width, channels)`, any known
+        number of channels, uint8 or float in [0, 255].
 
     Output shape:
         The same, float32.
 
     Raises:
-        ValueError: If `probability` is not in [0, 1], or if the images have neither
-            1 nor 3 channels.
+        ValueError: If `probability` is not in [0, 1], or if the number of channels is
+            not known.
 
     Example:
     >>> gray = kc.layers.RandomGrayscale(probability=1.0)
@@ -55,7 +56,7 @@ class RandomGrayscale(RandomAugmentation):
 
     def augment_images(self, images, transformations, **kwargs):
         """Turn the images that were drawn gray."""
-        if check_channels(images, type(self).__name__) == 1:
+        if not has_colors(images, type(self).__name__):
             return tf.cast(images, "float32")
         return _gray(images, transformations["applied"])
 

@@ -51,8 +51,8 @@ class Views(keras.layers.Layer):
         Tuple with one float32 tensor in [0, 255] for each branch.
 
     Raises:
-        ValueError: If there is no branch, if the images have another rank, or if
-            they are floats in [0, 1] (seen only in eager calls).
+        ValueError: If there is no branch, if the images have another rank or are
+            uint16, or if they are floats in [0, 1] (seen only in eager calls).
 
     Example:
     >>> policy = kc.augmentations.simclr(32)
@@ -85,6 +85,11 @@ class Views(keras.layers.Layer):
             raise ValueError(
                 "A policy takes images (batch, height, width, channels) or (height, "
                 f"width, channels). Received: images of shape {images.shape}"
+            )
+        if images.dtype == tf.uint16:
+            raise ValueError(
+                "A policy takes images in [0, 255], uint8 or float. Received: uint16. "
+                "Pass kc.data.to_255(images); the loaders of kc.data do it themselves."
             )
         _check_range(images)
         if seed is None:

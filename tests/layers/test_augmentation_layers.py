@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_contrastive.layers import random_augmentation
 from keras_contrastive.layers.random_apply import RandomApply
 from keras_contrastive.layers.random_augmentation import RandomAugmentation
 from keras_contrastive.layers.random_color_jitter import RandomColorJitter
@@ -199,10 +200,23 @@ def test_impossible_probabilities(make, value):
         make(value)
 
 
-@pytest.mark.parametrize("layer", [RandomColorJitter(), RandomGrayscale()])
-def test_four_channels_are_refused(layer):
-    with pytest.raises(ValueError, match=r"1 channel or 3 .* shape \(6, 20, 20, 4\)"):
-        layer.transform(images_of(4), SEED)
+def test_without_colours_each_channel_is_changed_alike(monkeypatch):
+    """Saturation, hue and gray are left out, and this is said once."""
+    monkeypatch.setattr(random_augmentation, "_told", set())
+    jitter, gray = RandomColorJitter(probability=1.0), RandomGrayscale(1.0)
+    for channels in (2, 13):
+        images = images_of(channels)
+        with pytest.warns(UserWarning, match=f"^Images of {channels} channels") as told:
+            jittered = [jitter.transform(images, SEED) for _ in range(2)][0]
+            np.testing.assert_array_equal(gray.transform(images, SEED), images)
+        assert len(told) == 1 and "(saturation, hue, gray" in str(told[0].message)
+        # One channel of them is changed as an image of this one alone.
+        for one in (0, channels - 1):
+            alone = jitter.transform(images[..., one : one + 1], SEED)
+            np.testing.assert_allclose(jittered[..., one], alone[..., 0], atol=1e-3)
+    unknown = tf.function(gray.transform).get_concrete_function
+    with pytest.raises(ValueError, match="must know how many channels"):
+        unknown(tf.TensorSpec((2, 8, 8, None)), SEED)
 
 
 def test_subclasses_must_draw():
