@@ -431,6 +431,13 @@ def lightness_and_color(
     Reference:
         Tian et al., 2020 (https://arxiv.org/abs/1906.05849)
     """
+    if input_shape[-1] != 3:
+        raise ValueError(
+            "An encoder of lightness and colour, as CMC has, takes images with 3 "
+            "channels, red, green and blue. Received: "
+            f"input_shape={tuple(input_shape)}. Take a method that compares views, or "
+            "make parts of your own channels by `side_by_side`."
+        )
     color_space = color_space or RGBToLab()
     parts = {}
     for part, channels in (("lightness", slice(0, 1)), ("color", slice(1, 3))):

@@ -199,6 +199,13 @@ def _other(data):
         "Expected the bytes of a JPEG, PNG, GIF, BMP or WebP image. Received others.",
         "Input is empty",
     )
+    mark = tf.strings.substr(start, 0, 4)
+    message = tf.where(
+        (mark == b"II*\0") | (mark == b"MM\0*"),
+        "Expected the bytes of a JPEG, PNG, GIF, BMP or WebP image. Received a TIFF, "
+        "which TensorFlow has no decoder for. Decode it, and send its pixels.",
+        message,
+    )
     data = _passed(data, tf.reduce_any(kinds), message)
     kind = tf.argmax(kinds, output_type=tf.int32)
     return tf.switch_case(

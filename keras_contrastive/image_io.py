@@ -7,6 +7,7 @@ same functions, so that all of them give an encoder the same image.
 import tensorflow as tf
 
 from keras_contrastive.image_headers import MAX_PIXELS, Header, apart, read_header
+from keras_contrastive.pixel_values import spread_tensor
 
 
 def decode_image(data, channels: int = 3, max_pixels: int = MAX_PIXELS):
@@ -15,7 +16,8 @@ def decode_image(data, channels: int = 3, max_pixels: int = MAX_PIXELS):
     EXIF orientation is applied, in JPEG, PNG and WebP, as `PIL.ImageOps.exif_transpose`
     does. Grayscale images get three equal channels, alpha is dropped, CMYK becomes RGB,
     16 bits become 8; with `channels=1` colours become luminance. Palette BMP files with
-    another palette than gray are read as gray: TensorFlow ignores the palette.
+    another palette than gray are read as gray: TensorFlow ignores the palette. TIFF is
+    not read: TensorFlow has no decoder for it.
 
     A file that asks for too much is refused before it is decoded, see `read_header`. A
     photograph of 250 million pixels takes 0.75 GB, and some 2.5 GB while it is decoded
@@ -50,6 +52,39 @@ def decode(header: Header, channels: int = 3):
     # All channels that there are: BMP, GIF and WebP refuse any other number.
     image = tf.io.decode_image(header.contents, channels=0, expand_animations=False)
     return _upright(_with_channels(image, channels), header.orientation)
+
+
+def decode_deep_image(data, channels: int = 3, value_range=None):
+    """Decode what `decode_image` does, but a PNG of 16 bits without losing any.
+
+    Args:
+        data: Scalar string tensor, the bytes of the file.
+        channels: 3 for RGB, 1 for grayscale.
+        value_range: As in `to_255`, of 16 bits; other files have 8.
+
+    Returns:
+        float32 tensor `(height, width, channels)` in [0, 255].
+    """
+    header = read_header(data)
+
+    def deep():
+        image = tf.io.decode_png(header.contents, dtype=tf.uint16)
+        image = spread_tensor(image, value_range)
+        return _upright(_with_channels(image, channels), header.orientation)
+
+    return tf.cond(
+        is_deep_png(header.contents),
+        deep,
+        lambda: tf.cast(decode(header, channels), tf.float32),
+    )
+
+
+def is_deep_png(data):
+    """Whether the bytes of a file are those of a PNG of 16 bits; scalar bool."""
+    start = tf.strings.join([tf.strings.substr(data, 0, 25), b"\0" * 25])
+    return (tf.strings.substr(start, 0, 8) == b"\x89PNG\r\n\x1a\n") & (
+        tf.strings.substr(start, 24, 1) == b"\x10"
+    )
 
 
 def upright_size(header: Header):

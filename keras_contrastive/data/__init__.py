@@ -10,6 +10,7 @@ from keras_contrastive.data.from_directory import (
 )
 from keras_contrastive.data.from_tfds import images_from_tfds, views_from_tfds
 from keras_contrastive.data.sample import load_sample, sample_class_names
+from keras_contrastive.pixel_values import to_255
 
 __all__ = [
     "images_from_arrays",
@@ -19,6 +20,7 @@ __all__ = [
     "load_sample",
     "sample_class_names",
     "set_epoch",
+    "to_255",
     "views_from_arrays",
     "views_from_dataset",
     "views_from_directory",

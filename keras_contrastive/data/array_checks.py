@@ -2,13 +2,19 @@
 
 import numpy as np
 
+from keras_contrastive.pixel_values import to_255
+
 # What resizing may make of [0, 255] by rounding or a cubic filter's last digit.
 LOWEST, HIGHEST = -0.5, 255.5
 _CHUNK = 1024  # images looked at together, so that a check needs little memory
 
 
-def checked_images(x) -> np.ndarray:
+def checked_images(x, value_range=None) -> np.ndarray:
     """Return `x` as uint8 or float32 images in [0, 255], without a copy where possible.
+
+    Args:
+        x: Images; those of 16 bits are divided by 257.
+        value_range: As in `to_255`.
 
     Raises:
         ValueError: For another rank, dtype or value range, or no images at all.
@@ -40,6 +46,8 @@ def checked_images(x) -> np.ndarray:
             f"`x` has its channels first. Received: x.shape={x.shape}. "
             "Expected (n, height, width, channels): pass np.moveaxis(x, 1, -1)."
         )
+    if x.dtype == np.uint16 or value_range is not None:
+        return to_255(x, value_range)
     _check_range(x)
     if x.dtype.kind == "f":
         return x.astype(np.float32, copy=False)
@@ -84,8 +92,9 @@ def check_limits(name: str, low: float, high: float, is_float: bool, remedy: str
             + (
                 "Undo the normalisation: scaling is a layer inside the encoder."
                 if low < LOWEST
-                else "Divide images of 16 bits by 257, as float32 (65535 becomes 255); "
-                "of any other depth, by its largest possible value / 255."
+                else "For images of more than 8 bits say which values become 0 and "
+                "255, for example value_range=(0, 65535), or pass "
+                "keras_contrastive.data.to_255(x, value_range=(0, 65535))."
             )
         )
     if is_float and 0 < high <= 1:

@@ -34,6 +34,11 @@ def views_from_source(source: Source, options: Options) -> tf.data.Dataset:
     get their views then.
     """
     options.channels = options.channels or 3
+    if source.is_encoded and source.decode is None and options.channels not in (1, 3):
+        raise ValueError(
+            "`channels` must be 1 or 3 for encoded images other than TIFF files. "
+            f"Received: channels={options.channels}."
+        )
     size = source.size // options.workers
     steps = options.steps(size, source.name)
     batch = options.local_batch_size
@@ -197,6 +202,8 @@ class Cache:
         else:
             self.read = self._read
             self.load = lambda record: self._decode(self._read(record))
+        if source.decode is not None:  # no part of such a file is decoded alone
+            self.read = self.load
 
     def indices(self):
         """Return a dataset of the indices that `records` gives, without the records."""
@@ -244,7 +251,10 @@ class Cache:
 
     def _decode(self, record):
         if self._source.is_encoded:
-            image = decode_image(record, self._options.channels)
+            if self._source.decode is None:
+                image = decode_image(record, self._options.channels)
+            else:
+                image = self._source.decode(record)
             if self._options.image_size is None:
                 height, width = self._source.image_shape
                 image = tf.ensure_shape(image, (height, width, None))

@@ -30,8 +30,10 @@ def views_from_arrays(
     fixed order. The images are copied once, into a tensor that all epochs share.
 
     Args:
-        x: Images in [0, 255], shape `(n, height, width, channels)`: uint8, other
-            integers (stored as uint8) or floats (stored as float32).
+        x: Images in [0, 255], shape `(n, height, width, channels)` with any number of
+            channels: uint8, other integers (stored as uint8) or floats (stored as
+            float32). Those of uint16 are divided by 257 and stored as float32, see
+            `value_range`.
         y: Labels, integers of shape `(n,)` or `(n, 1)`; -1 for an example without
             one. `None`: no labels at all.
         options: Keywords of `Options`.
@@ -56,7 +58,7 @@ def views_from_arrays(
         >>> len(dataset), labels.shape
         (39, TensorShape([256]))
     """
-    images = checked_images(x)
+    images = checked_images(x, options.value_range)
     labels = None if y is None else checked_labels(y, len(images))
     size = len(images) // options.workers
     steps = options.steps(size, "`x`")
@@ -103,6 +105,7 @@ def images_from_arrays(
     image_size: int | tuple[int, int] | None = None,
     channels: int | None = None,
     batch_size: int = 256,
+    value_range: tuple[float, float] | None = None,
 ) -> tf.data.Dataset:
     """Return images in memory in batches, for evaluation, made to fit an encoder.
 
@@ -113,6 +116,7 @@ def images_from_arrays(
         channels: 3 repeats gray images, 1 takes the luminance of colour images;
             `None`: as they are.
         batch_size: Images per batch; the last one may be smaller.
+        value_range: As in `views_from_arrays`.
 
     Returns:
         Finite dataset of `(images, labels)`, or of `images` without `y`: uint8 or
@@ -130,8 +134,8 @@ def images_from_arrays(
         TensorShape([256, 32, 32, 3])
     """
     options = plain(image_size, channels, batch_size)
-    x = checked_images(x)
-    if channels not in (None, x.shape[-1]) and x.shape[-1] not in (1, 3):
+    x = checked_images(x, value_range)
+    if channels not in (None, x.shape[-1]) and {channels, x.shape[-1]} != {1, 3}:
         raise ValueError(
             "`channels` can be changed from 1 to 3 and back only. Received: "
             f"channels={channels}, x.shape={x.shape}. Choose channels of `x` first, "

@@ -6,8 +6,10 @@ import tensorflow as tf
 from keras_contrastive.data.array_checks import check_limits
 from keras_contrastive.data.bad_examples import tfrecord_files
 from keras_contrastive.data.examples import views_from_source
+from keras_contrastive.data.file_format import deep_decoder
 from keras_contrastive.data.options import Options, takes_options
 from keras_contrastive.data.source import Source
+from keras_contrastive.pixel_values import check_depth, spread_tensor
 
 _SHUFFLE_BUFFER = 10_000
 # Images at the start whose value range is checked, and where they are looked for.
@@ -27,8 +29,10 @@ def views_from_dataset(
     """Return batches of views from a dataset of single images.
 
     Elements are `image`, `(image,)`, `(image, label)` or dictionaries; an image is
-    the bytes of an image file (a string) or `(height, width, channels)` in [0, 255].
-    Bytes are better: the shuffle buffer then holds bytes, not decoded images.
+    the bytes of an image file (a string) or `(height, width, channels)` in [0, 255],
+    with any number of channels; uint16 is divided by 257, see `value_range`. Bytes are
+    better: the shuffle buffer then holds bytes, not decoded images. PNGs of 16 bits are
+    read as 8 unless a `value_range` is given; a TIFF cannot be read.
 
     For repeatable views `dataset` must itself give the same examples in the same
     order every time; do not shuffle it. `image_size` is not needed where the shape of
@@ -71,11 +75,13 @@ def views_from_dataset(
         )
     size = _size(dataset, num_examples)
     records = _records(dataset, image_key, label_key).take(size)
+    deep = records.element_spec[0].dtype == tf.uint16 and options.value_range is None
+    records = _in_255(records, options.value_range)
     # What ends too early is an error like any other.
     records = records.apply(tf.data.experimental.assert_cardinality(size))
     image = records.element_spec[0]
-    if image.dtype.is_floating:
-        _check_first(records)
+    if image.dtype.is_floating and options.value_range is None:
+        _check_first(records, deep)
     shape = (None, None) if image.dtype == tf.string else tuple(image.shape[:2])
     source = Source(
         name="`dataset`",
@@ -83,6 +89,7 @@ def views_from_dataset(
         size=size,
         shuffle_buffer=shuffle_buffer or min(size, _SHUFFLE_BUFFER),
         image_shape=shape,
+        decode=deep_decoder(options.channels, options.value_range),
         explain=_not_in_range if image.dtype.is_floating else None,
         files=lambda: tfrecord_files(dataset),
     )
@@ -128,7 +135,7 @@ def _records(dataset, image_key, label_key):
         )
     _check_image(spec[0])
     if len(spec) == 1:
-        return dataset.map(lambda image: (_standard(image),))
+        return dataset
     label = spec[1]
     if not label.dtype.is_integer or tuple(label.shape) not in ((), (1,)):
         raise ValueError(
@@ -137,11 +144,24 @@ def _records(dataset, image_key, label_key):
             "are already two views, pass single images instead."
         )
     return dataset.map(
-        lambda image, label: (
-            _standard(image),
-            tf.cast(tf.reshape(label, ()), tf.int64),
-        )
+        lambda image, label: (image, tf.cast(tf.reshape(label, ()), tf.int64))
     )
+
+
+def _in_255(records, value_range):
+    """Return the records with images of bytes, uint8 or float32."""
+    dtype = records.element_spec[0].dtype
+    if dtype in (tf.string, tf.uint8):
+        return records
+    spread = dtype == tf.uint16 or value_range is not None
+
+    @tf.autograph.experimental.do_not_convert
+    def convert(image, *label):
+        if spread:
+            return spread_tensor(image, value_range), *label
+        return tf.cast(image, tf.float32), *label
+
+    return records.map(convert)
 
 
 def _from_dictionaries(dataset, image_key, label_key):
@@ -177,7 +197,7 @@ def _check_image(image):
     )
 
 
-def _check_first(records):
+def _check_first(records, deep):
     """Look at a few images that are not black: a mistaken value range shows there."""
     # Numbered, so that what raises for ever comes to an end.
     first = tf.data.Dataset.zip(tf.data.Dataset.range(_START), records)
@@ -185,7 +205,10 @@ def _check_first(records):
     images = images.filter(lambda image: tf.reduce_any(image != 0)).take(_LOOKED_AT)
     images = list(images.as_numpy_iterator())
     finite = [image for image in images if np.isfinite(image).all() and image.size]
-    if finite:
+    if finite and deep:
+        high = max(image.max() for image in finite)
+        check_depth("the images of `dataset`", round(float(high) * 257))
+    elif finite:
         low = min(image.min() for image in finite)
         high = max(image.max() for image in finite)
         remedy = "map the images to image * 255"
@@ -194,9 +217,3 @@ def _check_first(records):
 
 def _not_in_range(index):
     return f"example {index}: NaN or infinite pixels, or some outside of [0, 255]"
-
-
-def _standard(image):
-    if image.dtype in (tf.string, tf.uint8):
-        return image
-    return tf.cast(image, tf.float32)

@@ -13,10 +13,10 @@ from keras_contrastive.data.examples import (
     images_from_source,
     views_from_source,
 )
+from keras_contrastive.data.file_format import FileFormat, file_format
 from keras_contrastive.data.list_images import list_images
 from keras_contrastive.data.options import Options, plain, takes_options
 from keras_contrastive.data.source import Source
-from keras_contrastive.image_io import decode_image
 
 
 @takes_options
@@ -26,7 +26,9 @@ def views_from_directory(
     options: Options,
     labels: bool | str | os.PathLike = True,
 ) -> tf.data.Dataset:
-    """Return batches of views from JPEG, PNG, BMP, GIF and WebP files below a folder.
+    """Return batches of views from image files below a folder.
+
+    JPEG, PNG, BMP, GIF and WebP, and TIFF with the extra `tiff`.
 
     Any nesting. With class folders (`cat/`, `dog/`, ...) the label is the number of
     the top-level folder in sorted order, and images directly in `path` have label
@@ -36,9 +38,14 @@ def views_from_directory(
     a link to itself, a folder without permission, a name that is not UTF-8), are named
     in one warning.
 
-    Only paths are shuffled. Grayscale, CMYK, palette, 16-bit and transparent images
-    become 8-bit images of `channels`; of an animated GIF the first frame is taken;
-    animated WebP cannot be read.
+    Only paths are shuffled. Grayscale, CMYK, palette and transparent images become
+    images of `channels`; of an animated GIF the first frame is taken; animated WebP
+    cannot be read. Of TIFFs all channels are taken, see `kc.tiff.decode_tiff`; they
+    must have one number of them.
+
+    Images are uint8, and float32 where a TIFF has more than 8 bits, or a PNG: of large
+    folders 8 PNGs are looked at, and if all of them have 8 bits, the others are read
+    as such. 16 bits are divided by 257, see `value_range`.
 
     Args:
         path: A folder.
@@ -50,8 +57,9 @@ def views_from_directory(
         Dataset as in `views_from_arrays`.
 
     Raises:
-        ValueError: If `path` is no folder or has no images below it, and as in
-            `views_from_arrays`.
+        ImportError: If there are TIFFs, and tifffile is not installed.
+        ValueError: If `path` is no folder or has no images below it, if TIFFs differ in
+            their channels or need a `value_range`, and as in `views_from_arrays`.
 
     Example:
         >>> policy = kc.augmentations.simclr(224)
@@ -59,9 +67,9 @@ def views_from_directory(
         ...     "photos", augmentation=policy, batch_size=2)
     """
     files, file_labels, class_names = list_images(path, labels)
-    source = source_of_files(
-        path, files, file_labels if class_names else None, options.channels or 3
-    )
+    form = file_format(files, options.channels, options.value_range)
+    options.channels = form.channels
+    source = source_of_files(path, files, file_labels if class_names else None, form)
     return views_from_source(source, options)
 
 
@@ -69,10 +77,11 @@ def images_from_directory(
     path: str | os.PathLike,
     *,
     image_size: int | tuple[int, int] | None = None,
-    channels: int = 3,
+    channels: int | None = None,
     batch_size: int = 256,
     labels: bool | str | os.PathLike = True,
     on_error: str = "raise",
+    value_range: tuple[float, float] | None = None,
 ) -> tf.data.Dataset:
     """Return the images below a folder in batches, for evaluation: all, in order.
 
@@ -85,23 +94,25 @@ def images_from_directory(
         image_size: Side, or `(height, width)`, such as the encoder's input: the largest
             centred part of that aspect ratio, resized with antialiasing. It has to be
             given, since files may differ in size.
-        channels: 3, or 1 for luminance.
+        channels: 3, or 1 for luminance. `None`: all that TIFFs have, and 3 of others.
         batch_size: Images per batch; the last one may be smaller.
         labels: `False`: no labels, whatever the folders are; or the path of a CSV file
             as in `views_from_directory`.
         on_error: `"raise"`: a file that cannot be read is an error that names it.
             `"skip"`: such files are found at once, by decoding all files one time
             more, left out of images, labels and `file_paths`, and named in a warning.
+        value_range: As in `views_from_directory`.
 
     Returns:
         Finite dataset of `(images, labels)`, or of `images` without class folders:
-        uint8 `(batch, *image_size, channels)` in [0, 255], int64 `(batch,)` with -1 for
-        images directly in `path`. Attributes: `class_names`, a list, or None without
-        labels, and `file_paths`, a list.
+        uint8 (float32 of more than 8 bits) `(batch, *image_size, channels)` in
+        [0, 255], int64 `(batch,)` with -1 for images directly in `path`. Attributes:
+        `class_names`, a list, or None without labels, and `file_paths`, a list.
 
     Raises:
+        ImportError: If there are TIFFs, and tifffile is not installed.
         ValueError: If `path` is no folder or has no (readable) images below it, or a
-            keyword is impossible.
+            keyword is impossible; and of TIFFs as in `views_from_directory`.
 
     Example:
         >>> images = kc.data.images_from_directory("photos", image_size=32)
@@ -116,13 +127,15 @@ def images_from_directory(
         )
     options = plain(image_size, channels, batch_size)
     files, file_labels, class_names = list_images(path, labels)
-    source = source_of_files(path, files, file_labels, channels)
+    form = file_format(files, channels, value_range)
+    options.channels = form.channels
+    source = source_of_files(path, files, file_labels, form)
     check_one_size(source, options)
     if on_error == "skip":
-        kept = _readable(source, channels)
+        kept = _readable(source, form)
         files, file_labels = [files[i] for i in kept], file_labels[kept]
     known = file_labels if class_names else None
-    source = source_of_files(path, files, known, channels)
+    source = source_of_files(path, files, known, form)
     source.remedy = ', or pass on_error="skip" to leave such files out'
     dataset = images_from_source(source, options)
     dataset.class_names = class_names or None
@@ -130,16 +143,12 @@ def images_from_directory(
     return dataset
 
 
-# Outside of a function each call would trace anew the functions in it.
-_decode = tf.function(decode_image, autograph=False)
-
-
-def source_of_files(path, files, labels, channels) -> Source:
+def source_of_files(path, files, labels, form: FileFormat) -> Source:
     """Return the image files below `path`, with their labels unless these are None."""
 
     def explain(index):
         try:
-            image = _decode(tf.io.read_file(files[index]), channels)
+            image = form.read(files[index])
         except (tf.errors.OpError, ValueError) as error:
             return f"{files[index]}: {reason(error)}"
         return f"{files[index]}: the augmentation failed on shape {image.shape}"
@@ -154,15 +163,16 @@ def source_of_files(path, files, labels, channels) -> Source:
         size=len(files),
         shuffle_buffer=len(files),
         is_path=True,
+        decode=None if form.is_plain else form.decode,
         explain=explain,
     )
 
 
-def _readable(source, channels):
+def _readable(source, form):
     """Return indices of the files that can be decoded; a warning names the others."""
 
     def size(index, record):
-        return index, tf.shape(decode_image(tf.io.read_file(record[0]), channels))
+        return index, tf.shape(form.decode(tf.io.read_file(record[0])))
 
     found = source.records.map(lambda *record: record[:1]).enumerate()
     found = found.map(size, **PARALLEL).ignore_errors()

@@ -8,8 +8,10 @@ import os
 import tensorflow as tf
 
 from keras_contrastive.data.examples import images_from_source, views_from_source
+from keras_contrastive.data.file_format import deep_decoder
 from keras_contrastive.data.options import Options, plain, takes_options
 from keras_contrastive.data.source import Source
+from keras_contrastive.pixel_values import check_value_range
 
 # Encoded examples that wait in the shuffle buffer take at most this much memory.
 _SHUFFLE_BYTES = 2**30
@@ -62,7 +64,8 @@ def views_from_tfds(
         ...     "cifar10", "train", augmentation=policy, batch_size=2)
     """
     source, options.channels, _ = source_of_tfds(
-        name, split, options.channels, image_key, label_key, data_dir
+        *(name, split, options.channels, image_key, label_key, data_dir),
+        value_range=options.value_range,
     )
     source.shuffle_buffer = shuffle_buffer or source.shuffle_buffer
     return views_from_source(source, options)
@@ -78,6 +81,7 @@ def images_from_tfds(
     image_key: str = "image",
     label_key: str | None = "label",
     data_dir: str | os.PathLike | None = None,
+    value_range: tuple[float, float] | None = None,
 ) -> tf.data.Dataset:
     """Return the images of a TensorFlow Datasets split in batches, for evaluation.
 
@@ -91,6 +95,7 @@ def images_from_tfds(
         image_key: As in `views_from_tfds`.
         label_key: As in `views_from_tfds`.
         data_dir: As in `views_from_tfds`.
+        value_range: As in `views_from_tfds`.
 
     Returns:
         Dataset as in `images_from_directory`, without `file_paths`.
@@ -105,7 +110,8 @@ def images_from_tfds(
     """
     options = plain(image_size, channels, batch_size)
     source, options.channels, class_names = source_of_tfds(
-        name, split, channels, image_key, label_key, data_dir
+        *(name, split, channels, image_key, label_key, data_dir),
+        value_range=check_value_range(value_range),
     )
     source.remedy = ""
     dataset = images_from_source(source, options)
@@ -113,7 +119,9 @@ def images_from_tfds(
     return dataset
 
 
-def source_of_tfds(name, split, channels, image_key, label_key, data_dir):
+def source_of_tfds(
+    name, split, channels, image_key, label_key, data_dir, value_range=None
+):
     """Return source, channels and class names (None without labels) of a split."""
     tfds = _tfds()
     builder = _builder(tfds, name, data_dir)
@@ -144,6 +152,7 @@ def source_of_tfds(name, split, channels, image_key, label_key, data_dir):
         size=split_info.num_examples,
         shuffle_buffer=_buffer_size(split_info),
         image_shape=tuple(image.shape[:2]),
+        decode=deep_decoder(channels, value_range, image.np_dtype),
         files=lambda: _tfrecords(split_info),
     )
     return source, channels, getattr(label, "names", None)

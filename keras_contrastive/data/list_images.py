@@ -7,16 +7,17 @@ import warnings
 
 import numpy as np
 
+from keras_contrastive import tiff
 from keras_contrastive.data import label_table
 from keras_contrastive.data.bad_examples import listed
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", *tiff.EXTENSIONS)
 
 # Images all the same, which a user should hear of; a `.txt` or `Thumbs.db` beside the
 # images is none.
 _IMAGES_NOT_READ = (
-    *(".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".jfif"),
-    *(".jpe", ".tga", ".psd", ".exr", ".hdr", ".pbm", ".pgm", ".ppm", ".pnm", ".svg"),
+    *(".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".jfif", ".jpe", ".tga"),
+    *(".psd", ".exr", ".hdr", ".pbm", ".pgm", ".ppm", ".pnm", ".svg"),
     *(".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2"),
 )
 

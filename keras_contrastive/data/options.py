@@ -10,6 +10,8 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from keras_contrastive.pixel_values import check_value_range
+
 
 @dataclasses.dataclass(kw_only=True)
 class Options:
@@ -42,12 +44,19 @@ class Options:
             `kc.augmentations` do, cuts them out while a JPEG is decoded, and its
             other layers work on whole batches; any other augmentation sees every
             image as a batch of one.
-        channels: Of encoded images: 3, or 1 for luminance. `None`: 3, or as a data set
-            of TensorFlow Datasets says. Decoded images keep what they have.
+        channels: Of encoded images: 3, or 1 for luminance. `None`: 3, or as TIFF files
+            or a data set of TensorFlow Datasets say. Decoded images keep what they
+            have.
+        value_range: `(low, high)`, the pixel values that become 0 and 255 in images of
+            more than 8 bits, `(0, 4095)` for a sensor of 12; what lies outside is
+            clipped. `None`: all that 16 bits hold, so that they are divided by 257;
+            other numbers are in [0, 255], and in TIFF files need a range. Images of 8
+            bits are taken as they are. See `kc.data.to_255`.
         cache_encoded: Whether to keep the bytes of all images in memory. They are read
             once, before the first batch. Arrays are in memory as they are.
         cache_decoded: Whether to keep all decoded images (after `image_size`) in
-            memory: `height * width * channels` bytes each.
+            memory: `height * width * channels` bytes each, four times that of more
+            than 8 bits.
         on_error: `"replace"`: an unreadable image gives way to the next readable one,
             so the number of steps stays true, and one warning at the end of the epoch
             names it. `"raise"`: it is an error. Arrays have nothing to read.
@@ -65,6 +74,7 @@ class Options:
     drop_remainder: bool = True
     image_size: int | tuple[int, int] | None = None
     channels: int | None = None
+    value_range: tuple[float, float] | None = None
     cache_encoded: bool = False
     cache_decoded: bool = False
     on_error: str = "replace"
@@ -95,10 +105,14 @@ class Options:
                 'next readable one) or "raise". '
                 f"Received: on_error={self.on_error!r}."
             )
-        if self.channels not in (1, 3, None):
+        if self.channels is not None and (
+            not _is_integer(self.channels) or self.channels < 1
+        ):
             raise ValueError(
-                f"`channels` must be 1 or 3. Received: channels={self.channels!r}."
+                f"`channels` must be an integer >= 1. Received: "
+                f"channels={self.channels!r}."
             )
+        self.value_range = check_value_range(self.value_range)
         if self.image_size is not None:
             self.image_size = _pair(self.image_size)
         if self.input_context is not None:

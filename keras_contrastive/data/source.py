@@ -18,6 +18,8 @@ class Source:
         shuffle_buffer: How many records wait in the shuffle buffer.
         is_path: Whether the records are paths.
         image_shape: Static `(height, width)` of all images; `None` where it differs.
+        decode: From the bytes of a file to an image, for files that `decode_image`
+            does not read, or not as deep as they are.
         explain: From an index to a text that names the record and what is wrong.
         remedy: What else than "Remove or repair it" the error for a bad record says.
         files: Returns the TFRecord files behind it, each with its number of records if
@@ -30,6 +32,7 @@ class Source:
     shuffle_buffer: int
     is_path: bool = False
     image_shape: tuple[int | None, int | None] = (None, None)
+    decode: Callable[[tf.Tensor], tf.Tensor] | None = None
     explain: Callable[[int], str] | None = None
     remedy: str = ', or pass on_error="replace" to go on with the next image'
     files: Callable[[], Mapping[str, int | None]] = dict

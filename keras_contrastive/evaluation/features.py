@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from keras_contrastive.data import images_from_directory
 from keras_contrastive.encoder_checks import check_encoder
+from keras_contrastive.pixel_values import spread_tensor, to_255
 
 _EXPECTED = (
     "expected images (batch, height, width, channels): an array, a tf.data.Dataset "
@@ -29,12 +30,13 @@ def extract_features(encoder, dataset_or_images, batch_size: int = 256):
     Args:
         encoder: A functional `keras.Model` from images to features `(batch, dim)`, or
             a `ContrastiveModel`, whose `encoder` is used.
-        dataset_or_images: Images in [0, 255], of any dtype: an array or tensor of
-            shape `(n, height, width, channels)`, or a finite `tf.data.Dataset` of
-            `images`, `(images,)`, `(images, labels)` or `((images,), labels)`,
-            batched or not. Or the path of a folder, read by
-            `kc.data.images_from_directory` at the size and the channels of the
-            encoder; call that yourself for the files' names, or to skip broken ones.
+        dataset_or_images: Images in [0, 255], of any dtype, or uint16, which is divided
+            by 257 (see `kc.data.to_255`): an array or tensor of shape `(n, height,
+            width, channels)`, or a finite `tf.data.Dataset` of `images`, `(images,)`,
+            `(images, labels)` or `((images,), labels)`, batched or not. Or the path of
+            a folder, read by `kc.data.images_from_directory` at the size and the
+            channels of the encoder; call that yourself for the files' names, to skip
+            broken ones, or with a `value_range`.
         batch_size: Images per step for arrays, folders and datasets that are not
             batched.
 
@@ -71,6 +73,8 @@ def extract_features(encoder, dataset_or_images, batch_size: int = 256):
     _check_images(encoder, images.shape)
     if images.shape[0] == 0:
         raise ValueError(f"extract_features {_EXPECTED}. Received: no images.")
+    if tf.as_dtype(images.dtype) == tf.uint16:
+        images = to_255(images)
     batches = (
         images[start : start + batch_size]
         for start in range(0, images.shape[0], batch_size)
@@ -80,10 +84,10 @@ def extract_features(encoder, dataset_or_images, batch_size: int = 256):
 
 def _folder(encoder, path, batch_size):
     *size, channels = encoder.inputs[0].shape[1:]
-    if None in size or channels not in (1, 3):
+    if None in (*size, channels):
         raise ValueError(
-            "To read a folder extract_features needs an encoder of one image size with "
-            f"1 or 3 channels. Received: images of shape {(*size, channels)}. Pass "
+            "To read a folder extract_features needs an encoder of one image size. "
+            f"Received: images of shape {(*size, channels)}. Pass "
             "kc.data.images_from_directory(path, image_size=..., channels=...), or a "
             "dataset of your own."
         )
@@ -104,6 +108,8 @@ def _compiled_forward(encoder):
 
 
 def _run(forward, images):
+    if tf.as_dtype(images.dtype) == tf.uint16:  # of a dataset
+        images = spread_tensor(images)
     images = tf.cast(images, forward.inputs[0].dtype)
     return forward(images).numpy().astype("float32")
 

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_contrastive.image_io import decode_image, resize_and_center_crop
+from keras_contrastive.pixel_values import to_255
 
 
 def synthetic_images(shape, count: int = 32, seed: int = 0):
@@ -48,6 +49,7 @@ def check_images(encoder, images):
         ValueError: A wrong shape, none at all, NaN, or not in [0, 255].
     """
     images = np.asarray(images)
+    images = to_255(images) if images.dtype == np.uint16 else images
     expected = encoder.inputs[0].shape
     if images.ndim != 4 or not tf.TensorShape(expected).is_compatible_with(
         images.shape

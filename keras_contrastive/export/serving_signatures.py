@@ -23,7 +23,10 @@ def write_saved_model(encoder, folder, size) -> list[str]:
       file cannot be read or is refused; the other outputs are zero (`""`) there. So no
       file fails another, which may be another user's: TF Serving makes one batch of
       several requests. It takes a key that ends in `_bytes` as base64 in its REST API.
-      Encoders with other than 1 or 3 channels go without.
+      TIFF is not read, and a PNG of 16 bits as the upper 8 of them, which is less than
+      1 of 255 from what loaders give; of a `value_range` it knows nothing. Decode such
+      images yourself, and send `kc.data.to_255` of them. Encoders with other than 1 or
+      3 channels go without.
 
     Args:
         encoder: A float32 encoder outside any strategy.

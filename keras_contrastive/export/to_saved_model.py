@@ -105,8 +105,9 @@ def _write(encoder, folder, base, size, images, metadata):
     signatures = write_saved_model(encoder, folder, size)
     if "serve_bytes" not in signatures:
         print(
-            "export: no signature serve_bytes, since image files have 1 or 3 "
-            f"channels and the encoder {encoder.inputs[0].shape[-1]}."
+            "export: no signature serve_bytes. Image files that TensorFlow decodes "
+            f"have 1 or 3 channels, and the encoder {encoder.inputs[0].shape[-1]}; "
+            "it cannot decode TIFF. Send pixels in [0, 255] to serving_default."
         )
     write_model(folder / f"{kind(encoder)}.keras", encoder)
     weights = MemoryFile(".weights.h5")

@@ -155,10 +155,10 @@ def test_images_of_other_formats_are_counted_and_named(folder):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         data.list_images(folder)
-    for name in ("a/1.tif", "a/2.TIF", "b/1.heic"):
+    for name in ("a/1.jp2", "a/2.JP2", "b/1.heic"):
         write(folder / name, content=b"")
     message = (
-        r"3 image\(s\) are in formats that are not read \(2 x .tif, 1 x .heic\), and 4 "
+        r"3 image\(s\) are in formats that are not read \(2 x .jp2, 1 x .heic\), and 4 "
         r"other file\(s\). Convert them to one of .jpg"
     )
     with pytest.warns(UserWarning, match=message):
