@@ -9,6 +9,8 @@ import tensorflow as tf
 from keras_contrastive.checks import check_count
 from keras_contrastive.evaluation.features import extract_features
 from keras_contrastive.files import write_bytes
+from keras_contrastive.pictures import picture_channels
+from keras_contrastive.pixel_values import to_255
 
 _LARGEST = 8192  # pixels of a sprite's side that TensorBoard takes
 
@@ -22,8 +24,9 @@ class EmbeddingProjector(keras.callbacks.Callback):
 
     Args:
         log_dir: Folder of TensorBoard's logs.
-        images: Array `(n, height, width, channels)` in [0, 255] with 1 or 3 channels;
-            some hundred to some thousand.
+        images: Array `(n, height, width, channels)` in [0, 255], some hundred to some
+            thousand. Of many channels thumbnails show the first three, of two the
+            first.
         labels: Names or numbers `(n,)`, or None.
         every: Epochs between two writings.
         thumbnail: Longest side of a thumbnail in pixels.
@@ -45,11 +48,13 @@ class EmbeddingProjector(keras.callbacks.Callback):
         self.every = check_count("every", every)
         self.thumbnail = check_count("thumbnail", thumbnail)
         shape = self.images.shape
-        if len(shape) != 4 or not shape[0] or shape[-1] not in (1, 3):
+        if len(shape) != 4 or not shape[0]:
             raise ValueError(
-                "`images` must be (n, height, width, channels) with 1 or 3 channels. "
+                "`images` must be (n, height, width, channels). "
                 f"Received: images of shape {shape}"
             )
+        if self.images.dtype == np.uint16:
+            self.images = to_255(self.images)
         if self.labels is not None and self.labels.shape != shape[:1]:
             raise ValueError(
                 f"`labels` must have one entry for each of {shape[0]} images. "
@@ -90,7 +95,8 @@ class EmbeddingProjector(keras.callbacks.Callback):
         height, width = self.images.shape[1:3]
         scale = self.thumbnail / max(height, width)
         size = max(1, round(height * scale)), max(1, round(width * scale))
-        small = tf.image.resize(self.images, size, antialias=True).numpy()
+        images = picture_channels(self.images)
+        small = tf.image.resize(images, size, antialias=True).numpy()
         places = self._side**2
         grid = np.full((places, *small.shape[1:]), 255.0)
         grid[: len(small)] = small

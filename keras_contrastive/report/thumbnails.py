@@ -6,6 +6,8 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from keras_contrastive.pictures import picture_channels
+
 COLUMNS = 32  # pictures beside each other on a sheet
 
 
@@ -48,7 +50,8 @@ class Sheet:
         """Add images.
 
         Args:
-            images: `(n, height, width, channels)` in [0, 255].
+            images: `(n, height, width, channels)` in [0, 255]; of many channels the
+                first three are shown.
             labels: `n` texts.
 
         Returns:
@@ -80,15 +83,7 @@ class Sheet:
 
 def _tiles(images, size):
     """Whole images as uint8 `(n, size, size, 3)`, black where they are not square."""
-    images = tf.cast(_three_channels(np.asarray(images)), "float32")
+    images = tf.cast(picture_channels(images), "float32")
     tiles = tf.image.resize_with_pad(images, size, size, antialias=True)
-    return np.clip(np.rint(tiles), 0, 255).astype("uint8")
-
-
-def _three_channels(images):
-    channels = images.shape[-1]
-    if channels == 3:
-        return images
-    if channels > 3:  # with alpha, or many bands: the first three
-        return images[..., :3]
-    return np.repeat(images.mean(axis=-1, keepdims=True), 3, axis=-1)
+    tiles = np.clip(np.rint(tiles), 0, 255).astype("uint8")
+    return np.broadcast_to(tiles, (*tiles.shape[:-1], 3))

@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_contrastive.files import package_versions
+from keras_contrastive.pictures import said_of_channels
 from keras_contrastive.report.section import Section
 from keras_contrastive.report.svg import LINES
 
@@ -28,6 +29,9 @@ def about(images, test, about) -> Section:
         "features": f"{dim} for each image",
         "labels": f"{labelled:,} images have one" if labelled else "none",
     }
+    shown = said_of_channels(channels)
+    if shown:
+        facts["pictures"] = shown
     if test is not None:
         facts["test images"] = f"{len(test):,}, {len(test.labelled):,} with a label"
     given = {str(name): str(value) for name, value in (about or {}).items()}

@@ -50,7 +50,9 @@ def write_report(
         path: File to write, `report.html`; its folder exists. Readers see the old or
             the new file, never half of it.
         features: `(n, dim)`, or the encoder, which then gives them.
-        images: `(n, height, width, channels)` in [0, 255], in the same order.
+        images: `(n, height, width, channels)` in [0, 255], in the same order; uint16 is
+            divided by 257, see `kc.data.to_255`. Of many channels the pictures show the
+            first three, of two the first, and the page says so.
         labels: Integers `(n,)`, -1 where there is none; or None.
         test: Optional `(features, images, labels)` that were not trained on. With
             them the numbers are of these images; without them, of a fifth of the
