@@ -5,8 +5,8 @@
 
 ENCODER is a preset, the folder of a run, or a .keras file. DATA is a folder with one
 folder of images for each class, of which a fifth is held out to test on, unless it
-holds `train` and `test`; `sample`, the default; or a prepared data set of TensorFlow
-Datasets.
+holds `train` and `test`; one with images.npy and labels.npy; `sample`, the default; or
+a prepared data set of TensorFlow Datasets.
 """
 
 import pathlib
@@ -14,7 +14,7 @@ import pathlib
 from absl import flags
 
 from keras_contrastive.cli.main import UsageError
-from keras_contrastive.cli.networks import load_encoder
+from keras_contrastive.cli.networks import define_range, load_encoder, range_of
 from keras_contrastive.evaluation import evaluate_features
 from keras_contrastive.zoo.measure import labelled_features
 
@@ -22,6 +22,7 @@ FLAGS = flags.FlagValues()
 _JSON = flags.DEFINE_string(
     "json_file", None, "File for all numbers and their protocol.", flag_values=FLAGS
 )
+_RANGE = define_range(FLAGS)
 
 
 def run(arguments: list[str]) -> None:
@@ -30,7 +31,10 @@ def run(arguments: list[str]) -> None:
         raise UsageError("Expected ENCODER and perhaps DATA.")
     encoder, data = load_encoder(arguments[0]), (arguments[1:] or ["sample"])[0]
     path = pathlib.Path(data)
-    train, test = labelled_features(encoder, path if path.is_dir() else data)
+    value_range = range_of(_RANGE, arguments[0])
+    train, test = labelled_features(
+        *(encoder, path if path.is_dir() else data), value_range=value_range
+    )
     result = evaluate_features(*train, *test)
     print(result)
     if _JSON.value:

@@ -19,7 +19,7 @@ from absl import flags
 from keras_contrastive import export
 from keras_contrastive.cli.image_source import open_source
 from keras_contrastive.cli.main import UsageError, near
-from keras_contrastive.cli.networks import load_encoder
+from keras_contrastive.cli.networks import define_range, load_encoder, range_of
 from keras_contrastive.export.to_tflite import VARIANTS
 
 FLAGS = flags.FlagValues()
@@ -37,6 +37,7 @@ _IMAGES = flags.DEFINE_string(
     "for `pretrain`.",
     flag_values=FLAGS,
 )
+_RANGE = define_range(FLAGS)
 
 
 def run(arguments: list[str]) -> None:
@@ -51,10 +52,18 @@ def run(arguments: list[str]) -> None:
             "--formats=int8 is calibrated: give --images=FOLDER, or sample"
         )
     encoder, output = load_encoder(arguments[0]), pathlib.Path(arguments[1])
-    images = _IMAGES.value and some_images(_IMAGES.value, encoder, 256)
+    value_range = range_of(_RANGE, arguments[0])
+    images = _IMAGES.value and some_images(_IMAGES.value, encoder, 256, value_range)
     output.mkdir(parents=True, exist_ok=True)
     for name in _FORMATS.value:
         print(write(name, encoder, output, images))
+    if value_range:
+        low, high = value_range
+        print(
+            f"The encoder was trained on pixels from {low:g} to {high:g}, spread over "
+            "[0, 255]. Do the same to what you send, as kc.data.to_255 does: a server "
+            "does not know of it, nor does serve_bytes."
+        )
 
 
 def write(name, encoder, output, images) -> pathlib.Path:
@@ -71,10 +80,11 @@ def write(name, encoder, output, images) -> pathlib.Path:
     )
 
 
-def some_images(name, encoder, count):
+def some_images(name, encoder, count, value_range=None):
     """Return the first `count` images of a data set, as the encoder takes them."""
     *size, channels = encoder.input_shape[1:]
-    batches = open_source(name).in_order(tuple(size), channels)
+    source = open_source(name, value_range=value_range)
+    batches = source.in_order(tuple(size), channels)
     found = itertools.chain.from_iterable(map(np.asarray, _first(batches)))
     return np.stack(list(itertools.islice(found, count)))
 

@@ -6,18 +6,25 @@ import pathlib
 import numpy as np
 
 from keras_contrastive import data
-from keras_contrastive.zoo.measure import folder_parts, prepared_splits
+from keras_contrastive.data.file_format import file_format
+from keras_contrastive.zoo.measure import (
+    arrays_of_folder,
+    folder_parts,
+    images_of_folder,
+    prepared_splits,
+)
 
 
-def open_source(name: str, split: str = "train"):
+def open_source(name: str, split: str = "train", value_range=None):
     """Return the images that a name stands for.
 
     Args:
-        name: `"sample"`; a folder of image files; one with `images.npy`, uint8
-            `(n, height, width, channels)`, and, if there are labels, `labels.npy`,
-            `(n,)`; or a name of TensorFlow Datasets. Of a folder that holds `train` and
-            `test`, the first is meant.
+        name: `"sample"`; a folder of image files; one with `images.npy`, uint8, uint16
+            or float `(n, height, width, channels)`, and, if there are labels,
+            `labels.npy`, `(n,)`; or a name of TensorFlow Datasets. Of a folder that
+            holds `train` and `test`, the first is meant.
         split: Of TensorFlow Datasets.
+        value_range: Of a folder's images of more than 8 bits, as in `kc.data.to_255`.
     """
     path = pathlib.Path(name)
     if name == "sample":
@@ -25,57 +32,64 @@ def open_source(name: str, split: str = "train"):
     if not path.is_dir():
         return Prepared(name, split)
     path = folder_parts(path)[0]
-    if (path / "images.npy").exists():
-        labels = path / "labels.npy"
-        return Arrays(
-            np.load(path / "images.npy", mmap_mode="r"),
-            np.load(labels) if labels.exists() else None,
-        )
-    return Folder(path)
+    arrays = arrays_of_folder(path)
+    if arrays is not None:
+        return Arrays(*arrays, value_range)
+    return Folder(path, value_range)
 
 
 class Arrays:
     """Arrays in memory, or mapped into it."""
 
-    def __init__(self, images, labels=None):
+    def __init__(self, images, labels=None, value_range=None):
         self.arrays = images, labels
         self.shape = images.shape[1:]
+        self.value_range = None if images.dtype == np.uint8 else value_range
 
     def __len__(self):
         return len(self.arrays[0])
 
     def views(self, policy, cache, **options):
         """Return the dataset to train on."""
-        return data.views_from_arrays(*self.arrays, augmentation=policy, **options)
+        options = {"augmentation": policy, "value_range": self.value_range, **options}
+        return data.views_from_arrays(*self.arrays, **options)
 
     def in_order(self, size, channels=None):
         """Return all images once, in order."""
-        channels = channels or self.shape[-1]
         return data.images_from_arrays(
-            self.arrays[0], image_size=size, channels=channels
+            *(self.arrays[0],),
+            image_size=size,
+            channels=channels or self.shape[-1],
+            value_range=self.value_range,
         )
 
 
 class Folder:
     """Files of images of any size."""
 
-    shape = (None, None, 3)
-
-    def __init__(self, path):
-        self.path = path
+    def __init__(self, path, value_range=None):
+        self.path, self.value_range = path, value_range
+        files = data.list_images(path)[0]
+        self.length = len(files)
+        self.shape = None, None, file_format(files, None, value_range).channels
 
     def __len__(self):
-        return len(data.list_images(self.path)[0])
+        return self.length
 
     def views(self, policy, cache, **options):
         """Return the dataset to train on."""
         options = {"augmentation": policy, "cache_decoded": cache, **options}
+        options["value_range"] = self.value_range
         return data.views_from_directory(self.path, **options)
 
-    def in_order(self, size, channels=3):
+    def in_order(self, size, channels=None):
         """Return all images once, in order."""
         return data.images_from_directory(
-            self.path, labels=False, image_size=size, channels=channels
+            *(self.path,),
+            labels=False,
+            image_size=size,
+            channels=channels,
+            value_range=self.value_range,
         )
 
 
@@ -114,26 +128,23 @@ class Part:
     file_paths: list[str] | None = None
 
 
-def labelled_arrays(name, shape, limit) -> tuple[Part, Part | None]:
+def labelled_arrays(name, shape, limit, value_range=None) -> tuple[Part, Part | None]:
     """Return images as an encoder takes them, and test images where there are some.
 
     Args:
         name: As in `open_source`.
         shape: `(height, width, channels)` of the encoder's input.
         limit: Number of images of each part, at most: every n-th.
+        value_range: As in `open_source`.
     """
     *size, channels = shape
     fit = {"image_size": None if None in size else tuple(size), "channels": channels}
     path = pathlib.Path(name)
     if name == "sample":
         parts = [data.images_from_arrays(*pair, **fit) for pair in data.load_sample()]
-    elif (path / "images.npy").exists():
-        parts = [data.images_from_arrays(*open_source(name).arrays, **fit)]
     elif path.is_dir():
-        parts = [
-            data.images_from_directory(folder, on_error="skip", **fit)
-            for folder in folder_parts(path)
-        ]
+        fit["value_range"] = value_range
+        parts = [images_of_folder(folder, **fit) for folder in folder_parts(path)]
     else:
         splits = prepared_splits(name, None)
         parts = [data.images_from_tfds(name, split, **fit) for split in splits]

@@ -1,12 +1,15 @@
-"""Encoders by name: what commands build, and what they load."""
+"""Encoders by name: what commands build, and what they load, with its value range."""
 
 import inspect
+import json
 import pathlib
 
 import keras
+from absl import flags
 
 from keras_contrastive import encoders, zoo
-from keras_contrastive.cli.main import near
+from keras_contrastive.cli.main import UsageError, near
+from keras_contrastive.pixel_values import check_value_range
 
 
 def new_encoder(name, shape, *, depth, width, patch, grid_of=None) -> keras.Model:
@@ -84,6 +87,47 @@ def load_encoder(path: str) -> keras.Model:
         f"There is no preset, no folder of a run and no .keras file {path!r}. "
         f"{near(path, zoo.list_presets())}"
     )
+
+
+def range_of(flag, path: str | None = None) -> tuple[float, float] | None:
+    """Return the two numbers of --value_range, or those an encoder was trained with.
+
+    Args:
+        flag: What `define_range` gave.
+        path: Of the encoder, as in `load_encoder`; None for a new one.
+    """
+    if flag.value is not None or path is None:
+        return _parsed(flag.value)
+    place = pathlib.Path(path)
+    place = place.parent if place.is_file() else place
+    record = place / "run.json"
+    if record.exists():
+        return _parsed(json.loads(record.read_text())["flags"].get("value_range"))
+    if path in zoo.list_presets() or (place / "metadata.json").exists():
+        return _parsed(zoo.describe(path).get("value_range"))
+    return None
+
+
+def define_range(values: flags.FlagValues):
+    """Define the flag --value_range."""
+    return flags.DEFINE_list(
+        "value_range",
+        None,
+        "LOW,HIGH: the pixel values of more than 8 bits that become 0 and 255, such as "
+        "0,4095 for 12 bits. By default what the encoder was trained with, or else all "
+        "that 16 bits hold.",
+        flag_values=values,
+    )
+
+
+def _parsed(numbers):
+    try:
+        return check_value_range(numbers)
+    except ValueError:
+        raise UsageError(
+            "--value_range must be two numbers, the lower one first, such as 0,4095. "
+            f"Received: {','.join(map(str, numbers))}"
+        ) from None
 
 
 def _resnet(shape, depth, width, patch, grid_of, **arguments):

@@ -6,7 +6,8 @@
     keras-contrastive pretrain --recipe=dino --encoder=vit --patch=4 --width=128
 
 DATA is `sample` (the bundled images), a folder of images, a folder with images.npy and
-perhaps labels.npy, or a name of TensorFlow Datasets.
+perhaps labels.npy, or a name of TensorFlow Datasets. Images may have any number of
+channels, and 16 bits: of a sensor of 12, give --value_range=0,4095.
 
 Interrupted at any moment, it goes on from its last whole epoch when started again with
 the same flags; with more --epochs it is extended, and a run that has diverged goes on
@@ -37,7 +38,13 @@ from keras import ops
 import keras_contrastive as kc
 from keras_contrastive.cli.image_source import open_source
 from keras_contrastive.cli.main import UsageError, near
-from keras_contrastive.cli.networks import NETWORKS, architecture, new_encoder
+from keras_contrastive.cli.networks import (
+    NETWORKS,
+    architecture,
+    define_range,
+    new_encoder,
+    range_of,
+)
 from keras_contrastive.cli.run_folder import History, hardware, start_or_go_on
 from keras_contrastive.files import write_model
 from keras_contrastive.zoo.measure import folder_parts
@@ -80,6 +87,7 @@ _SIZE = flags.DEFINE_integer(
 _CROP = flags.DEFINE_integer(
     "crop", None, "Pixels of the views; by default the size.", **_ours
 )
+_RANGE = define_range(FLAGS)
 _CACHE = flags.DEFINE_bool(
     "cache", False, "Keep the decoded images in memory.", **_ours
 )
@@ -167,7 +175,7 @@ def run(arguments: list[str]) -> None:
 def train() -> None:
     """Do it with the flags as they are."""
     output = pathlib.Path(_OUTPUT.value or f"runs/{run_name()}")
-    source = open_source(_DATASET.value, _SPLIT.value)
+    source = open_source(_DATASET.value, _SPLIT.value, range_of(_RANGE))
     shape = image_shape(source)
     strategy = tf.distribute.MirroredStrategy() if _GPUS.value else None
     with strategy.scope() if strategy else tf.distribute.get_strategy().scope():
@@ -234,6 +242,7 @@ def save_preset(encoder, path, record, minutes) -> pathlib.Path:
             "minutes": minutes,
             "licence": _LICENCE.value,
             **({"note": _NOTE.value} if _NOTE.value else {}),
+            **({"value_range": range_of(_RANGE)} if _RANGE.value else {}),
         },
         weights_dtype="float16",
         overwrite=True,
@@ -246,7 +255,7 @@ def measure(preset) -> None:
     for data in measured_on():
         name_of = getattr(data, "name", data)  # of a folder, the last part
         try:
-            numbers = kc.zoo.measure(encoder, data)
+            numbers = kc.zoo.measure(encoder, data, value_range=range_of(_RANGE))
         except (LookupError, ValueError) as error:
             print(f"{name_of}: no accuracy. {error}")
             continue
@@ -358,6 +367,7 @@ def knn(model) -> kc.callbacks.KNNEvaluation:
         image_size=side,
         channels=model.encoder.input_shape[-1],
         on_error="skip",
+        value_range=range_of(_RANGE),
     )
     if len(images.class_names or ()) < 2:
         raise UsageError(

@@ -18,7 +18,7 @@ from absl import flags
 from keras_contrastive import zoo
 from keras_contrastive.cli.image_source import labelled_arrays
 from keras_contrastive.cli.main import UsageError
-from keras_contrastive.cli.networks import load_encoder
+from keras_contrastive.cli.networks import define_range, load_encoder, range_of
 from keras_contrastive.report import write_report
 
 FLAGS = flags.FlagValues()
@@ -26,6 +26,7 @@ _OUTPUT = flags.DEFINE_string("output", None, "HTML file to write.", flag_values
 _IMAGES = flags.DEFINE_integer(
     "images", 5000, "Images shown, at most.", lower_bound=10, flag_values=FLAGS
 )
+_RANGE = define_range(FLAGS)
 
 
 def run(arguments: list[str]) -> None:
@@ -35,7 +36,10 @@ def run(arguments: list[str]) -> None:
     encoder, place = load_encoder(arguments[0]), pathlib.Path(arguments[0])
     trained = trained_with(place)
     data = (arguments[1:] or [trained.get("dataset", "sample")])[0]
-    train, test = labelled_arrays(data, encoder.input_shape[1:], _IMAGES.value)
+    value_range = range_of(_RANGE, arguments[0])
+    train, test = labelled_arrays(
+        data, encoder.input_shape[1:], _IMAGES.value, value_range
+    )
     output = _OUTPUT.value or (
         place / "report.html" if place.is_dir() else "report.html"
     )

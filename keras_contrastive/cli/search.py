@@ -6,6 +6,7 @@
 With --query, an image or a folder of them, it prints the nearest neighbours of each in
 FOLDER; without, pairs of near-duplicates in FOLDER. ENCODER is a preset, the folder of
 a run, or a .keras file. Every image is compared with every other, by cosine similarity.
+A folder may hold images.npy instead; its images are called by their numbers.
 """
 
 import pathlib
@@ -13,10 +14,11 @@ import tempfile
 
 from absl import flags
 
-from keras_contrastive import data, evaluation
+from keras_contrastive import evaluation
 from keras_contrastive.cli.main import UsageError
-from keras_contrastive.cli.networks import load_encoder
+from keras_contrastive.cli.networks import define_range, load_encoder, range_of
 from keras_contrastive.files import write_json
+from keras_contrastive.zoo.measure import images_of_folder
 
 FLAGS = flags.FlagValues()
 _QUERY = flags.DEFINE_string(
@@ -36,6 +38,7 @@ _DUPLICATES = flags.DEFINE_float(
 _JSON = flags.DEFINE_string(
     "json_file", None, "File for what was found.", flag_values=FLAGS
 )
+_RANGE = define_range(FLAGS)
 
 
 def run(arguments: list[str]) -> None:
@@ -43,10 +46,13 @@ def run(arguments: list[str]) -> None:
     if len(arguments) != 2:
         raise UsageError("Expected ENCODER and FOLDER.")
     encoder = load_encoder(arguments[0])
-    files, features = features_of(encoder, pathlib.Path(arguments[1]))
+    value_range = range_of(_RANGE, arguments[0])
+    files, features = features_of(encoder, pathlib.Path(arguments[1]), value_range)
     found = []
     if _QUERY.value:
-        queries, query_features = features_of(encoder, pathlib.Path(_QUERY.value))
+        queries, query_features = features_of(
+            encoder, pathlib.Path(_QUERY.value), value_range
+        )
         result = evaluation.nearest_neighbors(features, query_features, _K.value)
         for query, rows, similarities in zip(queries, *result, strict=True):
             found += [
@@ -70,19 +76,15 @@ def run(arguments: list[str]) -> None:
         )
 
 
-def features_of(encoder, path):
+def features_of(encoder, path, value_range):
     """Return the files of a folder, or the one file, and their features."""
     if path.is_file():
         with tempfile.TemporaryDirectory() as folder:
             link = pathlib.Path(folder) / path.name
             link.symlink_to(path.resolve())
-            return [str(path)], features_of(encoder, link.parent)[1]
+            return [str(path)], features_of(encoder, link.parent, value_range)[1]
     *size, channels = encoder.input_shape[1:]
-    images = data.images_from_directory(
-        *(path,),
-        image_size=tuple(size),
-        channels=channels,
-        labels=False,
-        on_error="skip",
+    images = images_of_folder(
+        path, value_range, labels=False, image_size=tuple(size), channels=channels
     )
     return images.file_paths, evaluation.extract_features(encoder, images)

@@ -28,7 +28,7 @@ _SAMPLE_TRAIN = 2000
 _SAMPLE_CANDIDATES = (3e-2,)
 
 
-def measure(encoder, dataset=SAMPLE, data_dir=None) -> dict:
+def measure(encoder, dataset=SAMPLE, data_dir=None, value_range=None) -> dict:
     """Measure kNN and linear accuracy of an encoder's features.
 
     These are the numbers in a preset's `metrics.json`, and `kc.zoo.verify` calls the
@@ -40,7 +40,7 @@ def measure(encoder, dataset=SAMPLE, data_dir=None) -> dict:
     Images of your own are a folder with one folder for each class: a fifth of each
     class is held out to test on (`split_by_class`), unless the folder holds `train` and
     `test`. What cannot be read is left out with a warning, and so is what is in no
-    class folder. Or they are arrays.
+    class folder. Or they are arrays, also as `images.npy` and `labels.npy` in a folder.
 
     Images are resized to the encoder's input, gray is repeated as colour and colour
     becomes luminance where the encoder needs it.
@@ -53,6 +53,7 @@ def measure(encoder, dataset=SAMPLE, data_dir=None) -> dict:
             `((train_x, train_y), (test_x, test_y))`.
         data_dir: Where prepared data sets lie; by default the environment variable
             `TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
+        value_range: Of your own images of more than 8 bits, as in `kc.data.to_255`.
 
     Returns:
         `{"knn": fraction, "linear": fraction, "protocol": {...}}`: accuracies in
@@ -68,7 +69,8 @@ def measure(encoder, dataset=SAMPLE, data_dir=None) -> dict:
     >>> kc.zoo.measure(kc.encoders.resnet(depth=10, width=4))["protocol"]["knn"]
     'cosine, k=20, temperature=0.1'
     """
-    (x, y), (test_x, test_y) = labelled_features(encoder, dataset, data_dir)
+    parts = labelled_features(encoder, dataset, data_dir, value_range)
+    (x, y), (test_x, test_y) = parts
     candidates = _SAMPLE_CANDIDATES if dataset == SAMPLE else _CANDIDATES
     return {
         "knn": knn_accuracy(x, y, test_x, test_y, _K, _TEMPERATURE),
@@ -84,13 +86,14 @@ def measure(encoder, dataset=SAMPLE, data_dir=None) -> dict:
     }
 
 
-def labelled_features(encoder, dataset, data_dir=None):
+def labelled_features(encoder, dataset, data_dir=None, value_range=None):
     """Return features and classes of the images to train and to test on.
 
     Args:
         encoder: As in `measure`.
         dataset: As in `measure`.
         data_dir: As in `measure`.
+        value_range: As in `measure`.
 
     Returns:
         `((train_x, train_y), (test_x, test_y))`, of a folder with the names of the
@@ -100,14 +103,16 @@ def labelled_features(encoder, dataset, data_dir=None):
     *size, channels = encoder.inputs[0].shape[1:]
     fit = {"image_size": None if None in size else tuple(size), "channels": channels}
     if isinstance(dataset, os.PathLike):
+        fit["value_range"] = value_range
         return _features_of_folder(encoder, pathlib.Path(dataset), fit)
-    parts = _parts(dataset, data_dir, fit)
+    parts = _parts(dataset, data_dir, fit, value_range)
     return [extract_features(encoder, part) for part in parts]
 
 
-def _parts(dataset, data_dir, fit):
+def _parts(dataset, data_dir, fit, value_range):
     """Labelled images to train and to test, made to fit the encoder."""
     if not isinstance(dataset, str):
+        fit["value_range"] = value_range
         return [images_from_arrays(*pair, **fit) for pair in dataset]
     if dataset == SAMPLE:
         (x, y), test = load_sample()
@@ -158,6 +163,40 @@ def folder_parts(path) -> list[pathlib.Path]:
     return parts if all(part.is_dir() for part in parts) else [path]
 
 
+def arrays_of_folder(path):
+    """Return `images.npy` and `labels.npy` (or None) of a folder, or None."""
+    if not (path / "images.npy").exists():
+        return None
+    labels = path / "labels.npy"
+    return (
+        np.load(path / "images.npy", mmap_mode="r"),
+        np.load(labels) if labels.exists() else None,
+    )
+
+
+def images_of_folder(path, value_range=None, labels=True, **fit):
+    """Return the images of a folder in order: files, or those of `images.npy`.
+
+    Args:
+        path: The folder.
+        value_range: Of more than 8 bits, as in `kc.data.to_255`.
+        labels: Whether to return them.
+        **fit: `image_size` and `channels`.
+
+    Returns:
+        As `images_from_directory`, of which broken files are left out.
+    """
+    arrays = arrays_of_folder(path)
+    if arrays is None:
+        fit.update(value_range=value_range, labels=labels)
+        return images_from_directory(path, on_error="skip", **fit)
+    x, y = arrays
+    fit["value_range"] = None if x.dtype == np.uint8 else value_range
+    images = images_from_arrays(x, y if labels else None, **fit)
+    images.file_paths = [f"{path / 'images.npy'}[{i}]" for i in range(len(x))]
+    return images
+
+
 def _features_of_folder(encoder, path, fit):
     """Features and class names of a folder's two parts, to train and to test."""
     folders = folder_parts(path)
@@ -168,12 +207,18 @@ def _features_of_folder(encoder, path, fit):
 
 
 def _labelled_features(encoder, path, fit):
-    images = images_from_directory(path, on_error="skip", **fit)
-    if len(images.class_names or ()) < 2:
+    images, names = images_of_folder(path, **fit), None
+    if isinstance(images.element_spec, tuple):  # with labels
+        features, labels = extract_features(encoder, images)
+        known = labels != -1
+        features, labels = features[known], labels[known]
+        names = images.class_names or [
+            str(i) for i in range(max(labels, default=0) + 1)
+        ]
+    if len(names or ()) < 2:
         raise LookupError(
             "A folder to measure on must have one folder of images for each class, two "
-            f"at least. Received: '{path}' with the class folders {images.class_names}"
+            "at least, or images.npy and labels.npy. Received: "
+            f"'{path}' with the classes {names}"
         )
-    features, labels = extract_features(encoder, images)
-    known = labels != -1
-    return features[known], np.array(images.class_names)[labels[known]]
+    return features, np.array(names)[labels]
