@@ -102,5 +102,5 @@ def test_bad_input():
         kc.CMC(tiny_encoder(), num_examples=32)
     with pytest.raises(ValueError, match="two or more parts.*lightness"):
         kc.CMC(encoder_of("cmc"), parts=("lightness",), num_examples=32)
-    with pytest.raises(ValueError, match="3 channels.*no colour"):
+    with pytest.raises(ValueError, match="3 channels, red, green and blue.*8, 1"):
         kc.encoders.lightness_and_color(lambda shape: tiny_encoder(8, 1), (8, 8, 1))
