@@ -41,7 +41,8 @@ def test_two_views_in_range(name, channels):
 def test_every_policy_takes_every_number_of_channels(monkeypatch):
     monkeypatch.setattr(random_augmentation, "_told", set())
     others = {"evaluation", "gallery", "multi_crop"}
-    small = {"dino": {"local_size": 8, "local_views": 1}}
+    few = {"local_views": 0}
+    small = {"dino": few, "swav": few, "lejepa": few}
     with pytest.warns(UserWarning, match="what needs red, green and blue") as told:
         for name in {*augmentations.__all__} - others:
             policy = getattr(augmentations, name)(12, **small.get(name, {}))

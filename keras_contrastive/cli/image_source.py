@@ -34,7 +34,8 @@ def open_source(name: str, split: str = "train", value_range=None):
     path = folder_parts(path)[0]
     arrays = arrays_of_folder(path)
     if arrays is not None:
-        return Arrays(*arrays, value_range)
+        images, labels = arrays
+        return Arrays(images, labels, value_range)
     return Folder(path, value_range)
 
 

@@ -83,6 +83,8 @@ class FileFormat:
         return tf.ensure_shape(image, (None, None, self.channels))
 
     def _from_tiff(self, data):
+        if isinstance(data, np.ndarray):  # as TensorFlow gives it eagerly
+            data = data.item()
         image = tiff.decode_tiff(data, self.channels, self.value_range)
         return image.astype(np.float32) if self.is_deep else image
 

@@ -196,4 +196,4 @@ def has_colors(images, layer_name: str) -> bool:
     return channels == 3
 
 
-_told = set()  # numbers of channels that a user has been told about
+_told: set[int] = set()  # numbers of channels that a user has been told about

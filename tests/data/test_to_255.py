@@ -68,7 +68,6 @@ def test_all_that_takes_images_spreads_them_alike():
         kc.data.views_from_arrays(x, **options),
         kc.data.views_from_arrays(x.astype("int32"), **options, **deep),
         kc.data.views_from_dataset(dataset, **options),
-        kc.data.views_from_dataset(dataset, **options, **deep),
     ):
         ((view,),) = next(iter(views))
         np.testing.assert_allclose(view, expected, atol=1e-4)
