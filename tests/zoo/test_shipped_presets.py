@@ -39,6 +39,12 @@ ABOVE_SCRATCH = {  # with 1 % of the labels
     "sce_resnet10_cifar10_jpeg": 0.1,
 }
 presets = pytest.mark.parametrize("name", kc.list_presets())
+# The others' numbers are measured with `-m slow`: what loads and measures is the same.
+IN_SUITE = "supervised_resnet10_cifar10_jpeg", "sce_resnet10_fashion_mnist"
+
+
+def slow(name):
+    return pytest.param(name, marks=pytest.mark.slow, id=f"slow-{name}")
 
 
 def folder_size(folder):
@@ -62,7 +68,7 @@ def test_a_preset_is_small_and_says_where_it_comes_from(name):
         assert "CIFAR-10 re-encoded as JPEG" in card
 
 
-@presets
+@pytest.mark.parametrize("name", [*IN_SUITE, *map(slow, kc.list_presets())])
 def test_the_numbers_on_the_sample_are_reproduced(name, monkeypatch):
     found = []
 
