@@ -119,10 +119,16 @@ _EPOCHS = flags.DEFINE_integer(
 _BATCH = flags.DEFINE_integer(
     "batch_size", 256, "Global batch size.", lower_bound=2, **_ours
 )
+_BASE_RATE = flags.DEFINE_float(
+    "base_learning_rate",
+    None,
+    "Of the recipe's own optimizer, in place of the recipe's.",
+    **_ours,
+)
 _RATE = flags.DEFINE_float(
     "learning_rate",
     None,
-    "Peak for 256 images with SGD; by default the recipe.",
+    "Peak for 256 images with SGD, in place of the recipe's optimizer.",
     **_ours,
 )
 _DECAY = flags.DEFINE_float("weight_decay", 5e-4, "With --learning_rate.", **_ours)
@@ -399,8 +405,11 @@ def new_model(source, shape) -> keras.Model:
         own = {"num_examples": len(source)} if method().needs.ids else {}
         arguments = {"num_classes": _CLASSES.value, **own, **changes(_MODEL)}
         recipe = RECIPES[_RECIPE.value]
-        head = {**recipe.projector, **changes(_HEAD)}
-        recipe = dataclasses.replace(recipe, projector=head)
+        recipe = dataclasses.replace(
+            recipe,
+            projector={**recipe.projector, **changes(_HEAD)},
+            base_learning_rate=_BASE_RATE.value or recipe.base_learning_rate,
+        )
         model = recipe.model(encoder, **arguments)
     if _RATE.value:
         schedule = kc.optimizers.WarmupCosine(_RATE.value, warmup_epochs=1)
