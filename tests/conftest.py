@@ -25,9 +25,6 @@ from absl import flags
 # Tracing makes millions of objects, and looking for garbage among them took a sixth of
 # the suite's time.
 gc.set_threshold(50_000, 20, 10)
-# TensorFlow's optimizer of graphs takes a tenth, for functions that are called a few
-# times. The processes that tests start have it.
-tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 tf.random.set_seed(0)
 
 tf.config.set_logical_device_configuration(

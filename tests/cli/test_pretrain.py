@@ -224,10 +224,15 @@ def test_supervised_needs_the_number_of_classes(folder, main):
 @pytest.mark.parametrize(
     "flags",
     [
-        ("--recipe=sce_small", "--policy=blur=0.1", "--model=symmetric=True"),
+        pytest.param(
+            ("--recipe=sce_small", "--policy=blur=0.1", "--model=symmetric=True"),
+            marks=pytest.mark.slow,
+        ),
         ("--recipe=supervised", "--num_classes=2", "--encoder=vit", "--depth=1"),
         ("--recipe=pirl_small", "--model=num_negatives=4", "--crop=16"),
-        ("--recipe=cmc_small", "--model=num_negatives=4"),
+        pytest.param(
+            ("--recipe=cmc_small", "--model=num_negatives=4"), marks=pytest.mark.slow
+        ),
         ("--recipe=cpc_small", "--model=offsets=[1]", "--labelled=photos"),
     ],
 )

@@ -15,6 +15,7 @@ from loader_stand_ins import Shrink
 import keras_contrastive.data as data
 from keras_contrastive.data import examples
 
+SLOW = pytest.mark.slow  # folders go the same way, and further
 STATM = pathlib.Path("/proc/self/statm")
 BATCHES, PASSES, BATCH = 2_000, 20, 2
 SHAPE = (64, 64, 3)
@@ -46,7 +47,7 @@ def grown(dataset, keep=None):
 
 
 @pytest.mark.skipif(not STATM.exists(), reason="needs /proc")
-@pytest.mark.parametrize("source", ["arrays", "folder"])
+@pytest.mark.parametrize("source", [pytest.param("arrays", marks=SLOW), "folder"])
 def test_memory_is_flat_over_2000_batches(tmp_path, source):
     # A leaked batch of uint8 images is 24 KiB: all of them make 47 MiB.
     bound = BATCHES * BATCH * np.prod(SHAPE) / 2
