@@ -5,6 +5,7 @@ import tensorflow as tf
 from keras_contrastive import distribute
 
 _PAIRS = 2**22  # of a block: 16 MiB of float32
+_ROWS = 256  # of a block at least: each adds to the gradient of all columns
 _FEW = 2**24  # pairs that are compared at once
 _ZERO = tf.UnconnectedGradients.ZERO  # of what a loss takes as it is
 
@@ -97,7 +98,7 @@ def _automatic(rows, columns):
         num_columns = num_rows * distribute.num_replicas()
     if num_rows is None or num_rows * num_columns <= _FEW:
         return 0
-    return max(1, _PAIRS // num_columns)
+    return max(_ROWS, _PAIRS // num_columns)
 
 
 def _cut(x, blocks, block):

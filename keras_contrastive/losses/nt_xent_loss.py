@@ -78,12 +78,10 @@ class NTXentLoss(ContrastiveLoss):
 
     def call(self, targets, predictions):
         """Return half the sum of both directions for each example, `(batch,)`."""
-        positive, negatives = compare_views(
-            targets, predictions, self.temperature, self.block_size
+        _, values = compare_views(
+            targets, predictions, self.temperature, self.block_size, _find_own_image
         )
-        # Equation 1 as log(1 + exp(negatives - positive)): the positive is in the
-        # denominator, and a loss near 0 keeps its digits.
-        loss_1, loss_2 = ops.split(ops.softplus(negatives - ops.tile(positive, [2])), 2)
+        loss_1, loss_2 = ops.split(values, 2)
         return (loss_1 + loss_2) / 2
 
     def get_config(self):
@@ -95,7 +93,7 @@ class NTXentLoss(ContrastiveLoss):
         }
 
 
-def compare_views(targets, predictions, temperature: float, block_size=None):
+def compare_views(targets, predictions, temperature, block_size, compare):
     """Compare every embedding with all others of the global batch of `N` images.
 
     Args:
@@ -103,11 +101,11 @@ def compare_views(targets, predictions, temperature: float, block_size=None):
         predictions: Embeddings of the second view, `(batch, dim)`.
         temperature: What cosines are divided by.
         block_size: As in `in_blocks`.
+        compare: `of_other_images`, or a function of its arguments.
 
     Returns:
         Two float32 tensors: `s(z_1i, z_2i) / t` of shape `(batch,)`; and, with the
-        first view's anchors before the second's, the log-sum-exp over the `2N - 2`
-        embeddings of other images, `(2 batch,)`. It is below -1e29 if there are none.
+        first view's anchors before the second's, what `compare` gives, `(2 batch,)`.
 
     Raises:
         ValueError: If the two are not matrices of one shape.
@@ -119,19 +117,29 @@ def compare_views(targets, predictions, temperature: float, block_size=None):
     everyone = distribute.all_gather(both)  # (N, 2D)
     candidates = ops.concatenate(ops.split(everyone, 2, axis=1))  # (2N, D)
     anchors = ops.concatenate([z_1, z_2]) / temperature  # (2n, D)
+    positive = ops.sum(z_1 * z_2, axis=1) / temperature
     image = ops.tile(distribute.local_rows(ops.shape(z_1)[0]), [2])
     candidate_image = ops.tile(ops.arange(ops.shape(everyone)[0]), [2])
-    negatives = in_blocks(
-        _of_other_images,
-        rows=(anchors, image),
+    values = in_blocks(
+        compare,
+        rows=(anchors, ops.tile(positive, [2]), image),
         columns=(candidates, candidate_image),
         block_size=block_size,
     )
-    return ops.sum(z_1 * z_2, axis=1) / temperature, negatives
+    return positive, values
 
 
-def _of_other_images(anchors, image, candidates, candidate_image):
-    """Return the log-sum-exp over the candidates of other images, `(2n,)`."""
+def _find_own_image(anchors, positive, *others):
+    """Return equation 1 for each anchor, `(2n,)`.
+
+    As log(1 + exp(negatives - positive)): the positive is in the denominator, and a
+    loss near 0 keeps its digits.
+    """
+    return ops.softplus(of_other_images(anchors, positive, *others) - positive)
+
+
+def of_other_images(anchors, positive, image, candidates, candidate_image):
+    """Return the log-sum-exp over other images, `(2n,)`; below -1e29 without any."""
     logits = ops.matmul(anchors, ops.transpose(candidates))  # (2n, 2N)
     own = image[:, None] == candidate_image[None, :]  # itself, and its positive
     return ops.logsumexp(ops.where(own, MASKED, logits), axis=1)

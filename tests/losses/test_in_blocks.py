@@ -88,6 +88,7 @@ def test_only_large_batches_are_cut(monkeypatch):
 
     monkeypatch.setattr(module, "_FEW", 100)
     monkeypatch.setattr(module, "_PAIRS", 40)
+    monkeypatch.setattr(module, "_ROWS", 1)
 
     def rows_at_once(n, m):
         seen.clear()
