@@ -18,6 +18,8 @@ import time
 
 from absl import app, flags
 
+from keras_contrastive.files import write_figure, write_json
+
 FLAGS = flags.FLAGS
 _RESULTS = pathlib.Path(__file__).parent / "results"
 flags.DEFINE_list("batches", "512,1024,2048,4096,8192,16384,32768", "Sizes N.")
@@ -44,7 +46,7 @@ def main(argv):
                 print(f"{form:7}{n:7} {median['seconds']:8.3f} s", end="")
                 print(f"{median['gib']:7.2f} GiB", flush=True)
     path = pathlib.Path(FLAGS.json_file)
-    path.write_text(json.dumps(results, indent=2) + "\n")
+    write_json(path, results)
     chart(results, path.with_suffix(".png"))
 
 
@@ -106,7 +108,7 @@ def chart(results, path):
         panel.set_xscale("log", base=2)
         panel.legend()
         panel.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=150)
+    write_figure(path, figure, dpi=150)
 
 
 if __name__ == "__main__":

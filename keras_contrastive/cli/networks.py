@@ -1,7 +1,6 @@
 """Encoders by name: what commands build, and what they load, with its value range."""
 
 import inspect
-import json
 import pathlib
 
 import keras
@@ -9,6 +8,7 @@ from absl import flags
 
 from keras_contrastive import encoders, zoo
 from keras_contrastive.cli.main import UsageError, near
+from keras_contrastive.cli.run_folder import flags_of
 from keras_contrastive.pixel_values import check_value_range
 
 
@@ -100,9 +100,9 @@ def range_of(flag, path: str | None = None) -> tuple[float, float] | None:
         return _parsed(flag.value)
     place = pathlib.Path(path)
     place = place.parent if place.is_file() else place
-    record = place / "run.json"
-    if record.exists():
-        return _parsed(json.loads(record.read_text())["flags"].get("value_range"))
+    trained_with = flags_of(place)
+    if trained_with:
+        return _parsed(trained_with.get("value_range"))
     if path in zoo.list_presets() or (place / "metadata.json").exists():
         return _parsed(zoo.describe(path).get("value_range"))
     return None

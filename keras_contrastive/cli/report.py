@@ -10,7 +10,6 @@ ENCODER/report.html, or --output; it opens from disk, and asks no server for any
 """
 
 import csv
-import json
 import pathlib
 
 from absl import flags
@@ -19,6 +18,7 @@ from keras_contrastive import zoo
 from keras_contrastive.cli.image_source import labelled_arrays
 from keras_contrastive.cli.main import UsageError
 from keras_contrastive.cli.networks import define_range, load_encoder, range_of
+from keras_contrastive.cli.run_folder import flags_of
 from keras_contrastive.report import write_report
 
 FLAGS = flags.FlagValues()
@@ -34,7 +34,7 @@ def run(arguments: list[str]) -> None:
     if len(arguments) not in (1, 2):
         raise UsageError("Expected ENCODER and perhaps DATA.")
     encoder, place = load_encoder(arguments[0]), pathlib.Path(arguments[0])
-    trained = trained_with(place)
+    trained = flags_of(place)
     data = (arguments[1:] or [trained.get("dataset", "sample")])[0]
     value_range = range_of(_RANGE, arguments[0])
     train, test = labelled_arrays(
@@ -56,12 +56,6 @@ def run(arguments: list[str]) -> None:
         title=place.name,
     )
     print(page)
-
-
-def trained_with(place) -> dict:
-    """Return the flags of a run, if it is one."""
-    record = place / "run.json"
-    return json.loads(record.read_text())["flags"] if record.exists() else {}
 
 
 def history_of(place) -> dict | None:

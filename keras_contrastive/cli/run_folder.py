@@ -77,6 +77,12 @@ def start_or_go_on(
     return run
 
 
+def flags_of(folder: pathlib.Path) -> dict:
+    """Return the flags of a run, or none if the folder is not that of one."""
+    record = folder / "run.json"
+    return json.loads(record.read_text())["flags"] if record.exists() else {}
+
+
 def _differences(old, new):
     """What has changed as it may, and what else, in words."""
     changed, other = [], []

@@ -48,10 +48,8 @@ class FileFormat:
         Returns:
             uint8 or float32 tensor `(height, width, channels)` in [0, 255].
         """
-        if self.is_plain:
-            return decode_image(data, self.channels)
         if not self.has_tiff:
-            return decode_deep_image(data, self.channels, self.value_range)
+            return self._decode_other(data)
         if not self.has_others:
             return self._decode_tiff(data)
         mark = tf.strings.substr(tf.strings.join([data, b"\0" * 4]), 0, 4)
