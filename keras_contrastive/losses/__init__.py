@@ -7,6 +7,7 @@ from keras_contrastive.losses.cpc_loss import CPCLoss
 from keras_contrastive.losses.dcl_loss import DCLLoss
 from keras_contrastive.losses.dim_loss import DIMLoss
 from keras_contrastive.losses.dino_loss import DINOLoss
+from keras_contrastive.losses.distillation_loss import DistillationLoss
 from keras_contrastive.losses.info_nce_loss import InfoNCELoss
 from keras_contrastive.losses.lejepa_loss import LeJEPALoss, sigreg
 from keras_contrastive.losses.mmcl_loss import MMCLLoss
@@ -32,6 +33,7 @@ __all__ = [
     "ContrastiveLoss",
     "DINOLoss",
     "DCLLoss",
+    "DistillationLoss",
     "InfoNCELoss",
     "LeJEPALoss",
     "MMCLLoss",

@@ -18,6 +18,7 @@ from keras_contrastive.losses import (
     DCLLoss,
     DIMLoss,
     DINOLoss,
+    DistillationLoss,
     InfoNCELoss,
     LeJEPALoss,
     MMCLLoss,
@@ -131,6 +132,7 @@ LOSSES = {
     "vicreg": (VICRegLoss, {"covariance": 0.5}, pair),
     "align_uniform": (AlignUniformLoss, {"alpha": 1, "uniform_weight": 0.5}, pair),
     "negative_cosine": (NegativeCosineLoss, {}, pair),
+    "distillation": (DistillationLoss, {"temperature": 0.5}, pair),
     "dcl": (DCLLoss, {"temperature": 0.2, "weighted": True}, pair),
     "mmcl": (MMCLLoss, {"sigma": 0.5}, pair),
     "mmcl_steps": (MMCLLoss, {"sigma": 2.0, "upper": 3.0, "steps": 50}, pair),
@@ -151,7 +153,7 @@ SHARED = {
 NOT_NORMALISED = (
     *("nce", "barlow_twins", "vicreg", "dino", "dino_sinkhorn", "swav"),
     *("proto_nce", "cpc_all", "cpc_step", "dim_jsd", "dim_infonce", "amdim"),
-    *("lejepa", "visreg"),
+    *("lejepa", "visreg", "distillation"),
 )
 WHOLE_BATCH = ("barlow_twins", "vicreg", "align_uniform", "lejepa", "visreg")
 SIGNED = ("dcl", "negative_cosine", "align_uniform", "mmcl", "mmcl_steps", "dim_jsd")
@@ -355,6 +357,7 @@ def test_targets_reach_call_untouched():
         (SCELoss, "target_temperature"),
         (InfoNCELoss, "temperature"),
         (DINOLoss, "student_temperature"),
+        (DistillationLoss, "temperature"),
         (SwAVLoss, "temperature"),
     ],
 )
