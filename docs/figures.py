@@ -279,6 +279,17 @@ v2 > e2 > p2 |> c |> loss
 e1 ~> e2
 p1 ~> p2
 """,
+    "distillation": """
+v1: image 0 1 view
+e1: encoder 1 0 student
+e2: target 1 2 teacher, trained before
+p1: projector 2 0 projector, or nothing
+loss: loss 3.1 1 cross-entropy of both
+labels: image 3.1 2.2 labels, where there are any
+v1 > e1 > p1 > loss
+v1 > e2 |> loss
+labels > loss
+""",
 }
 
 

@@ -8,6 +8,7 @@ from keras_contrastive.methods.contrastive_model import ContrastiveModel
 from keras_contrastive.methods.cpc import CPC
 from keras_contrastive.methods.dim import DIM
 from keras_contrastive.methods.dino import DINO
+from keras_contrastive.methods.distillation import Distillation
 from keras_contrastive.methods.instance_discrimination import InstanceDiscrimination
 from keras_contrastive.methods.lejepa import LeJEPA
 from keras_contrastive.methods.mmcl import MMCL
@@ -40,6 +41,7 @@ __all__ = [
     "BarlowTwins",
     "Batch",
     "ContrastiveModel",
+    "Distillation",
     "InstanceDiscrimination",
     "LeJEPA",
     "MoCo",

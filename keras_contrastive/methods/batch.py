@@ -32,6 +32,7 @@ class Needs:
         min_views: Least number of views of each image.
         max_views: Largest number of views, or None for any.
         labels: Whether it learns from labels.
+        unlabelled: Whether some examples, if it does, may be without one, -1.
         ids: Whether it must know which example of the data set is which; the method
             has an attribute `num_examples` then.
         predictor: Whether it has, or may be given, a predictor.
@@ -45,6 +46,7 @@ class Needs:
     min_views: int = 2
     max_views: int | None = 2
     labels: bool = False
+    unlabelled: bool = False
     ids: bool = False
     predictor: bool = False
     fitting_views: bool = True

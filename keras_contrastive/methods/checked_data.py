@@ -317,11 +317,11 @@ def _required(model, views, targets, brightness):
             yield tf.logical_or(low <= LOWEST, tf.logical_not(scaled)), _SCALED
         inside = tf.logical_and(low > LOWEST, high < HIGHEST)
         yield tf.logical_or(tf.logical_not(finite), inside), _RANGE
-    if model.needs.labels:
+    if model.needs.labels and not model.needs.unlabelled:
         yield tf.reduce_all(labels >= 0), _UNLABELLED
-    if model.num_classes:
-        known = tf.reduce_all(tf.cast(labels, "int64") < model.num_classes)
-        yield known, _CLASSES.format(model.num_classes)
+    if model.known_classes:
+        known = tf.reduce_all(tf.cast(labels, "int64") < model.known_classes)
+        yield known, _CLASSES.format(model.known_classes)
     if model.needs.ids:
         yield tf.reduce_all(ids >= 0), _NEGATIVE_ID
         known = tf.reduce_all(tf.cast(ids, "int64") < model.num_examples)

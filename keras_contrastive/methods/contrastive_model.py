@@ -198,6 +198,11 @@ class ContrastiveModel(ViewTrainer):
         """Return the parts that the optimizer must not see: target, probe, teachers."""
         return [part for part in (self.target, self.probe) if part is not None]
 
+    @property
+    def known_classes(self) -> int | None:
+        """Number of classes that labels may have; None for any."""
+        return self.num_classes
+
     def track(self, *names: str) -> None:
         """Declare metrics: `forward` returns a scalar under each name."""
         self.trackers += [keras.metrics.Mean(name=name) for name in names]

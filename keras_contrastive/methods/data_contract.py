@@ -123,6 +123,8 @@ def check_labels(model, labels) -> None:
     if not (model.needs.labels or model.num_classes):
         return
     who, remedy = type(model).__name__, "take a method that needs none"
+    if model.needs.unlabelled:
+        remedy = "build it with weight=1.0, which needs none"
     if not model.needs.labels:
         who, remedy = f"{who}'s online probe", "leave `num_classes` out"
     if labels is None:

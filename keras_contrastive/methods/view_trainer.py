@@ -117,6 +117,8 @@ class ViewTrainer(keras.Model):
           answers.
         - `target_entropy`: DINO's: that of the target's distribution over the units, in
           nats, at most log(units).
+        - `agreement`: distillation's: share of images of which student and teacher say
+          the same class, in [0, 1].
         - `prior_loss`: DIM's: how well codes are told from uniform samples, in nats;
           2 log 2 = 1.39 if not at all, near 0 if always.
         - `learning_rate`: the optimizer's at the last step.

@@ -19,6 +19,7 @@ METHODS = (
     "dcl",
     "dim",
     "dino",
+    "distillation",
     "instance_discrimination",
     "lejepa",
     "mmcl",

@@ -70,6 +70,9 @@ METHODS = {
     "amdim": lambda encoder, **kw: kc.AMDIM(
         encoder, head(), ("map5", "map"), small_heads(), **kw
     ),
+    "distillation": lambda encoder, **kw: kc.Distillation(
+        tiny_encoder(), encoder, **{"temperature": 2.0, "weight": 0.5, **kw}
+    ),
     # At its full weight, shape shrinks the embeddings of a batch of 8: see VISRegLoss.
     "visreg": lambda encoder, **kw: kc.VISReg(
         encoder, head(), num_slices=64, shape=0.25, **kw
