@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_contrastive.data.array_checks import checked_images, checked_labels
-from keras_contrastive.evaluation.build_classifier import build_classifier
+from keras_contrastive.evaluation.build_classifier import build_classifier, with_head
 from keras_contrastive.evaluation.features import extract_features
 from keras_contrastive.evaluation.split_by_class import split_by_class
 from keras_contrastive.layers import RandomResizedCrop
@@ -96,6 +96,7 @@ class FineTuning:
         from_scratch: bool = False,
         seed: int = 0,
         class_names: list[str] | None = None,
+        head_layers: int = 0,
     ) -> keras.Model:
         """Train a copy of the encoder with a linear classifier on it.
 
@@ -108,6 +109,7 @@ class FineTuning:
             from_scratch: Whether the copy begins with new random weights.
             seed: Integer >= 0, of weights, order and augmentation.
             class_names: If given, the name of each class, see `build_classifier`.
+            head_layers: Layers of the projector to keep, see `build_classifier`.
 
         Returns:
             A compiled functional `keras.Model` from images to logits
@@ -118,7 +120,7 @@ class FineTuning:
                 NaN, a label of -1, images that do not fit the encoder, or fewer
                 `class_names` than classes.
         """
-        encoder = getattr(encoder, "encoder", encoder)
+        encoder = with_head(encoder, head_layers)
         images, labels = check_labelled_images(images, labels, "train")
         num_classes = int(labels.max()) + 1
         if class_names is not None:

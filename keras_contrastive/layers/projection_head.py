@@ -177,6 +177,45 @@ class ProjectionHead(keras.layers.Layer):
                 x = layer(x)
         return x
 
+    def first_layers(self, count: int) -> keras.Sequential:
+        """Return a copy of the first layers, with their weights, as a network.
+
+        A layer is Dense with the batch norm and the activation behind it.
+
+        Args:
+            count: Number of layers, from 1 to all: the hidden ones and the output's.
+
+        Returns:
+            A `keras.Sequential` from features `(batch, dim)` to `(batch, width)`.
+
+        Raises:
+            ValueError: A `count` that the head does not have, or a head without
+                weights.
+        """
+        starts = [
+            index
+            for index, layer in enumerate(self._sublayers)
+            if isinstance(layer, keras.layers.Dense)
+        ]
+        whole = isinstance(count, int) and not isinstance(count, bool)
+        if not whole or not 1 <= count <= len(starts):
+            raise ValueError(
+                f"The head has {len(starts)} layers, {len(starts) - 1} of them hidden. "
+                f"Received: {count=}. Take one from 1 to {len(starts)}."
+            )
+        if not self.built:
+            raise ValueError(
+                f"The head {self.name!r} has no weights yet. Build a model with it."
+            )
+        end = [*starts, len(self._sublayers)][count]
+        taken = self._sublayers[:end]
+        copies = [type(layer).from_config(layer.get_config()) for layer in taken]
+        width = self._sublayers[0].kernel.shape[0]
+        copy = keras.Sequential([keras.Input((width,)), *copies], name="head")
+        for layer, original in zip(copies, taken, strict=True):
+            layer.set_weights(original.get_weights())
+        return copy
+
     def compute_output_shape(self, input_shape):
         """Return `(batch, units)`."""
         return (input_shape[0], self.units)
