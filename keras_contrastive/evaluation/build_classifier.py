@@ -40,8 +40,8 @@ def build_classifier(
         [0, 255] to float32 logits `(batch, num_classes)`.
 
     Raises:
-        TypeError: `encoder` is not a `keras.Model`, or has no `kc.layers.ProjectionHead`
-            to take layers of.
+        TypeError: `encoder` is not a `keras.Model`, or has no
+            `kc.layers.ProjectionHead` to take layers of.
         ValueError: An encoder that does not return `(batch, dim)`, a wrong
             `num_classes`, `class_names` of another number, or more `head_layers` than
             there are.
