@@ -1,5 +1,8 @@
 """Contrastive and self-supervised image representation learning for Keras 3."""
 
+import importlib
+import typing
+
 import keras
 
 if keras.backend.backend() != "tensorflow":
@@ -11,7 +14,6 @@ if keras.backend.backend() != "tensorflow":
     )
 
 from keras_contrastive import (  # noqa: E402
-    augmentations,
     callbacks,
     data,
     encoders,
@@ -60,6 +62,9 @@ from keras_contrastive.zoo import (  # noqa: E402
     save_to_preset,
 )
 
+if typing.TYPE_CHECKING:
+    from keras_contrastive import augmentations
+
 __all__ = [
     "AMDIM",
     "AlignUniform",
@@ -105,3 +110,9 @@ __all__ = [
     "save_to_preset",
     "zoo",
 ]
+
+
+def __getattr__(name):
+    if name != "augmentations":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return importlib.import_module(f"{__name__}.{name}")  # with keras-cv: later

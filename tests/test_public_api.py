@@ -52,3 +52,24 @@ def test_import_prints_and_warns_nothing_of_ours():
     )
     assert run.stdout == ""
     assert "keras_contrastive" not in run.stderr
+
+
+def test_keras_cv_comes_when_it_is_used(tmp_path):
+    """A model saved with a policy inside is loaded without having named a layer."""
+    keras.Sequential(
+        [keras.Input((8, 8, 3)), kc.layers.RandomSolarize(0.5), keras.layers.Flatten()]
+    ).save(tmp_path / "model.keras")
+    program = """
+import sys
+import keras
+import keras_contrastive as kc
+late = {"keras_cv", "tensorflow_datasets", "jinja2"} & {*sys.modules}
+assert not late, late
+layer = keras.models.load_model(sys.argv[1]).layers[0]
+assert type(layer) is kc.layers.RandomSolarize
+"""
+    command = [sys.executable, "-c", program, str(tmp_path / "model.keras")]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    with pytest.raises(AttributeError, match="RandomSolarise"):
+        kc.layers.RandomSolarise  # noqa: B018

@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from keras_contrastive.data.array_checks import HIGHEST, LOWEST
 from keras_contrastive.data.bad_examples import BadExamples, Diagnosis, Replay, watch
-from keras_contrastive.data.crop_first import CropFirst, begins_with_crop
 from keras_contrastive.data.epochs import (
     PARALLEL,
     Epochs,
@@ -54,8 +53,11 @@ def views_from_source(source: Source, options: Options) -> tf.data.Dataset:
     cached = Cache(source, options, bad)
     make_views = ViewMaker(options.augmentation)
     crop_first = None
-    if not same_size and begins_with_crop(options.augmentation):
-        crop_first = CropFirst(options.augmentation, options.channels)
+    if not same_size and options.augmentation is not None:
+        from keras_contrastive.data.crop_first import CropFirst, begins_with_crop
+
+        if begins_with_crop(options.augmentation):
+            crop_first = CropFirst(options.augmentation, options.channels)
 
     def order(epoch, records):
         if not options.shuffle:

@@ -9,12 +9,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_contrastive import layers
 from keras_contrastive.data.array_checks import checked_images, checked_labels
 from keras_contrastive.evaluation.build_classifier import build_classifier, with_head
 from keras_contrastive.evaluation.features import extract_features
 from keras_contrastive.evaluation.split_by_class import split_by_class
-from keras_contrastive.layers import RandomResizedCrop
-from keras_contrastive.layers.random_augmentation import RandomAugmentation, describe
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,7 +62,7 @@ class FineTuning:
     epochs: float = 10
     batch_size: int = 64
     weight_decay: float = 0.05
-    augmentation: RandomAugmentation | None = None
+    augmentation: "layers.RandomResizedCrop | None" = None
 
     def __post_init__(self):
         rates = self.learning_rates
@@ -81,6 +80,8 @@ class FineTuning:
                 "`epochs` must be > 0 and `weight_decay` >= 0. Received: "
                 f"epochs={self.epochs}, weight_decay={self.weight_decay}"
             )
+        from keras_contrastive.layers.random_augmentation import RandomAugmentation
+
         if not isinstance(self.augmentation, RandomAugmentation | None):
             raise TypeError(
                 "`augmentation` must be None or a random layer of kc.layers, such as "
@@ -186,7 +187,10 @@ class FineTuning:
     def describe(self) -> dict:
         """Return the protocol as JSON holds it."""
         about = dataclasses.asdict(dataclasses.replace(self, augmentation=None))
-        about["augmentation"] = self.augmentation and describe(self.augmentation)
+        if self.augmentation is not None:
+            from keras_contrastive.layers.random_augmentation import describe
+
+            about["augmentation"] = describe(self.augmentation)
         return {**about, "optimizer": "AdamW", "schedule": "warm-up 5 %, cosine to 0"}
 
     def steps_for(self, count: int) -> int:
@@ -196,7 +200,7 @@ class FineTuning:
 
     def _batches(self, images, labels, steps, seed):
         """`steps` batches of augmented images; the same ones for the same seed."""
-        augmentation = self.augmentation or RandomResizedCrop(
+        augmentation = self.augmentation or layers.RandomResizedCrop(
             images.shape[1:3], area=(0.6, 1.0), seed=0
         )
         images, labels = tf.constant(images), tf.constant(labels)

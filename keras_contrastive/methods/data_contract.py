@@ -8,9 +8,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_contrastive import distribute
+from keras_contrastive import distribute, layers
 from keras_contrastive.encoder_checks import taken_shape
-from keras_contrastive.layers.views import Views
 from keras_contrastive.methods.batch import Batch, split_targets
 
 _EXPECTED = (
@@ -34,7 +33,7 @@ def unpack(model, data, step) -> Batch:
     check_no_weights(model, weights)
     if model.augmentation is not None:
         images = views[0] if isinstance(views, (tuple, list)) else views
-        if isinstance(model.augmentation, Views):
+        if isinstance(model.augmentation, layers.Views):
             # Other views in every step and on every replica, the same in every run.
             seed = ops.cast(ops.stack([step, distribute.replica_id()]), "int32")
             views = model.augmentation(images, seed=seed)

@@ -7,11 +7,10 @@ from typing import Any
 
 import keras
 
-from keras_contrastive import augmentations
+from keras_contrastive import layers
 from keras_contrastive.callbacks.momentum_update import MomentumUpdate
 from keras_contrastive.encoder_checks import check_encoder
 from keras_contrastive.layers.projection_head import ProjectionHead
-from keras_contrastive.layers.views import Views
 from keras_contrastive.optimizers import WarmupCosine, linear_scaling
 
 _NOT_CONSTANTS = ("method", "images", "sources", "notes")
@@ -115,13 +114,15 @@ class Recipe:
             arguments["momentum"] = self.optimizer_momentum
         return self.optimizer_class(self.schedule(), **arguments)
 
-    def policy(self, size, **changes) -> Views:
+    def policy(self, size, **changes) -> "layers.Views":
         """Return the augmentation: a layer, images -> tuple of views.
 
         Args:
             size: Side of the views in pixels, or `(height, width)`.
             **changes: Arguments of the policy, in place of the recipe's.
         """
+        from keras_contrastive import augmentations  # and keras-cv
+
         make = getattr(augmentations, self.augmentation)
         return make(size, **{**self.augmentation_arguments, **changes})
 
