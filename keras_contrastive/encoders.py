@@ -4,6 +4,7 @@ Scaling is a layer inside the graph, so training and serving cannot differ. Any 
 functional `keras.Model` with such inputs and outputs is an encoder too.
 """
 
+import functools
 import warnings
 from collections.abc import Callable
 
@@ -17,6 +18,7 @@ from keras_contrastive.feature_maps import feature_maps
 from keras_contrastive.layers.color_spaces import RGBToLab
 from keras_contrastive.layers.patches import Patches, PatchGrid
 from keras_contrastive.layers.sync_batch_normalization import SyncBatchNormalization
+from keras_contrastive.pixel_scaling import scaled
 from keras_contrastive.vit import VIT_SIZES, vit
 
 __all__ = [
@@ -32,7 +34,8 @@ __all__ = [
 ]
 
 # Blocks per stage, and whether they are bottlenecks (He et al. 2016, table 1).
-# 10 is not in the paper: one basic block per stage, for work without a GPU.
+# 10 is not in the paper: one basic block per stage, for work without a GPU. 200 is
+# that of SimCLR, BYOL and VICReg.
 _DEPTHS = {
     10: ((1, 1, 1, 1), False),
     18: ((2, 2, 2, 2), False),
@@ -40,8 +43,18 @@ _DEPTHS = {
     50: ((3, 4, 6, 3), True),
     101: ((3, 4, 23, 3), True),
     152: ((3, 8, 36, 3), True),
+    200: ((3, 24, 36, 3), True),
 }
 _STEMS = ("small", "imagenet")
+# Whether strided convolutions, and the max-pool, are padded as TensorFlow's "same",
+# on the right and bottom first (torch pads all sides alike), and pixels around images
+# for the small stem.
+_PADDINGS = {
+    "torch": (False, False, 1),
+    "simclr": (False, True, 1),
+    "same": (True, True, 1),
+    "solo_learn": (False, False, 2),
+}
 
 
 def resnet(
@@ -52,6 +65,10 @@ def resnet(
     zero_init_residual: bool = False,
     name: str | None = None,
     norm: Callable[..., keras.layers.Layer] = SyncBatchNormalization,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
+    padding: str = "torch",
+    inner_width: int = 1,
 ) -> keras.Model:
     """Build a ResNet encoder with either stem and any width.
 
@@ -59,12 +76,13 @@ def resnet(
     dense layer: the same padding, the stride on the 3x3 convolution of a bottleneck
     ("v1.5"), batch norm with decay 0.9 and epsilon 1e-5 (synchronised over replicas),
     He-normal weights by fan-out. Inputs are float32 (integer arrays are cast) in
-    [0, 255] and become [0, 1], as in SimCLR, which subtracts no mean. Features are
-    float32 under any dtype policy.
+    [0, 255] and become [0, 1], as in SimCLR, which subtracts no mean; or, with `mean`
+    and `std`, `(images / 255 - mean) / std`. Features are float32 under any dtype
+    policy.
 
     Args:
-        depth: 10, 18 or 34 (basic blocks), 50, 101 or 152 (bottlenecks). 10 is one
-            basic block per stage.
+        depth: 10, 18 or 34 (basic blocks), 50, 101, 152 or 200 (bottlenecks). 10 is
+            one basic block per stage.
         width: Channels of the first stage, any positive int; stage `s` has
             `width * 2**(s-1)`, times 4 in bottlenecks. `dim` is `8 * width` or
             `32 * width`. On CPUs multiples of 16 are fast: in mixed_bfloat16 a
@@ -82,14 +100,25 @@ def resnet(
             `gamma_initializer` and returns a layer. CPC wants
             `keras.layers.LayerNormalization`: a batch norm tells the network which
             patches come from one image.
+        mean: What is subtracted of each channel in [0, 1], such as ImageNet's
+            (0.485, 0.456, 0.406); None: nothing.
+        std: What each channel is divided by then; None: nothing.
+        padding: Of strided convolutions and the max-pool. `"torch"`: all sides alike.
+            `"same"`: TensorFlow's, more on the right and bottom, as in BYOL.
+            `"simclr"`: the max-pool alone like that. `"solo_learn"`: torch's, and the
+            small stem pads by 2 pixels. Converted weights want theirs.
+        inner_width: Channels inside of bottlenecks, times that: 2 in torchvision's
+            `wide_resnet50_2`. The wide networks of SwAV and VICReg have both, `width`
+            and this.
 
     Returns:
         A functional `keras.Model` from `(batch, height, width, channels)` to
         `(batch, dim)`. Layers are named `stage1_block1_conv1` and so on.
 
     Raises:
-        ValueError: An unknown `depth` or `stem`, a wrong `width` or `input_shape`, or
-            a `norm` that is one layer.
+        ValueError: An unknown `depth`, `stem` or `padding`, a wrong `width`,
+            `inner_width` or `input_shape`, a `mean` or `std` that is not of the
+            channels, or a `norm` that is one layer.
 
     Example:
     >>> encoder = keras_contrastive.encoders.resnet(depth=18, width=32)
@@ -121,46 +150,99 @@ def resnet(
             "`lambda **kw: keras.layers.LayerNormalization(epsilon=1e-5, **kw)`."
         )
 
+    if padding not in _PADDINGS:
+        raise ValueError(
+            f"`padding` must be one of {[*_PADDINGS]}. Received: padding={padding!r}"
+        )
+    check_count("inner_width", inner_width)
     blocks, bottleneck = _DEPTHS[depth]
+    return build_resnet(
+        blocks,
+        bottleneck,
+        width,
+        stem,
+        input_shape,
+        zero_init_residual=zero_init_residual,
+        name=name or f"resnet{depth}",
+        norm=norm,
+        mean=mean,
+        std=std,
+        padding=padding,
+        inner_width=inner_width,
+    )
+
+
+def resnet_depth(blocks: tuple[int, ...], bottleneck: bool) -> int | None:
+    """Return the depth by which a ResNet of these blocks is known, or None."""
+    for depth, parts in _DEPTHS.items():
+        if parts == (tuple(blocks), bottleneck):
+            return depth
+    return None
+
+
+def build_resnet(
+    blocks: tuple[int, ...],
+    bottleneck: bool,
+    width: int,
+    stem: str,
+    input_shape: tuple[int | None, int | None, int],
+    *,
+    name: str,
+    zero_init_residual: bool = False,
+    norm: Callable[..., keras.layers.Layer] = SyncBatchNormalization,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
+    padding: str = "torch",
+    inner_width: int = 1,
+) -> keras.Model:
+    """Build a ResNet of any number of blocks in each stage.
+
+    It checks nothing; `resnet` does, and says what all but the first two arguments are:
+    `blocks`, how many each stage has, and `bottleneck`, whether they are such.
+    """
+    same_conv, same_pool, border = _PADDINGS[padding]
     inputs = keras.Input(input_shape, dtype="float32", name="images")
-    # In float32: float16 keeps only 11 bits of a pixel such as 200.3.
-    x = layers.Rescaling(1 / 255, dtype="float32", name="scaling")(inputs)
+    x = scaled(inputs, mean, std)
+    conv_norm = functools.partial(_conv_norm, norm=norm, same=same_conv)
     if stem == "small":
-        x = _conv_norm(x, width, 3, 1, "stem_conv", "stem_bn", norm)
+        if border > 1:  # "same" pads the last pixel of it
+            x = layers.ZeroPadding2D(border - 1, name="stem_pad")(x)
+        x = conv_norm(x, width, 3, 1, "stem_conv", "stem_bn")
         x = layers.ReLU(name="stem_relu")(x)
     else:
-        x = _conv_norm(x, width, 7, 2, "stem_conv", "stem_bn", norm)
+        x = conv_norm(x, width, 7, 2, "stem_conv", "stem_bn")
         x = layers.ReLU(name="stem_relu")(x)
-        # Zeros cannot win over values behind a ReLU: as good as torch's -inf.
-        x = layers.ZeroPadding2D(1, name="stem_pool_pad")(x)
-        x = layers.MaxPooling2D(3, 2, name="stem_pool")(x)
+        if not same_pool:
+            # Zeros cannot win over values behind a ReLU: as good as torch's -inf.
+            x = layers.ZeroPadding2D(1, name="stem_pool_pad")(x)
+        pool = "same" if same_pool else "valid"
+        x = layers.MaxPooling2D(3, 2, pool, name="stem_pool")(x)
     for stage, num_blocks in enumerate(blocks, start=1):
+        channels = width * 2 ** (stage - 1)
         for block in range(1, num_blocks + 1):
             stride = 2 if stage > 1 and block == 1 else 1
-            channels = width * 2 ** (stage - 1)
+            if bottleneck:  # kernel size, stride and channels of each convolution
+                inner = inner_width * channels
+                convs = [(1, 1, inner), (3, stride, inner), (1, 1, 4 * channels)]
+            else:
+                convs = [(3, stride, channels), (3, 1, channels)]
             prefix = f"stage{stage}_block{block}"
-            x = _residual_block(
-                x, channels, stride, bottleneck, zero_init_residual, prefix, norm
-            )
+            x = _residual_block(x, convs, stride, zero_init_residual, prefix, conv_norm)
     features = layers.GlobalAveragePooling2D(dtype="float32", name="features")(x)
-    return keras.Model(inputs, features, name=name or f"resnet{depth}")
+    return keras.Model(inputs, features, name=name)
 
 
-def _residual_block(x, channels, stride, bottleneck, zero_init, prefix, norm):
+def _residual_block(x, convs, stride, zero_init, prefix, conv_norm):
     """A basic (3x3, 3x3) or bottleneck (1x1, 3x3, 1x1) block with its shortcut."""
-    if bottleneck:  # kernel size, stride and channels of each convolution
-        convs = [(1, 1, channels), (3, stride, channels), (1, 1, 4 * channels)]
-    else:
-        convs = [(3, stride, channels), (3, 1, channels)]
     shortcut, out_channels = x, convs[-1][-1]
     if stride != 1 or x.shape[-1] != out_channels:
         names = f"{prefix}_shortcut_conv", f"{prefix}_shortcut_bn"
-        shortcut = _conv_norm(x, out_channels, 1, stride, *names, norm)
+        shortcut = conv_norm(x, out_channels, 1, stride, *names)
     for index, (kernel, conv_stride, filters) in enumerate(convs, start=1):
         last = index == len(convs)
         names = f"{prefix}_conv{index}", f"{prefix}_bn{index}"
         zero = zero_init and last
-        x = _conv_norm(x, filters, kernel, conv_stride, *names, norm, zero)
+        x = conv_norm(x, filters, kernel, conv_stride, *names, zero_gamma=zero)
         if not last:
             x = layers.ReLU(name=f"{prefix}_relu{index}")(x)
     x = layers.Add(name=f"{prefix}_add")([shortcut, x])
@@ -168,14 +250,14 @@ def _residual_block(x, channels, stride, bottleneck, zero_init, prefix, norm):
 
 
 def _conv_norm(
-    x, filters, kernel, stride, conv_name, norm_name, norm, zero_gamma=False
+    x, filters, kernel, stride, conv_name, norm_name, *, norm, same, zero_gamma=False
 ):
     """Convolution padded by `kernel // 2` on every side, then the normalisation.
 
-    "same" pads a strided convolution on the right and bottom only; torch on all sides.
+    "same" pads a strided convolution on the right and bottom first; torch all sides.
     """
     pad = kernel // 2
-    if stride > 1 and pad:
+    if stride > 1 and pad and not same:
         x = layers.ZeroPadding2D(pad, name=f"{conv_name}_pad")(x)
     if stride > 1 and not pad:
         # The same function as a strided convolution, whose gradient corrupts memory
@@ -186,7 +268,7 @@ def _conv_norm(
         filters,
         kernel,
         strides=stride,
-        padding="valid" if stride > 1 else "same",
+        padding="valid" if stride > 1 and not same else "same",
         use_bias=False,
         kernel_initializer=keras.initializers.VarianceScaling(
             scale=2.0, mode="fan_out", distribution="untruncated_normal"

@@ -4,6 +4,7 @@ import keras
 from keras import layers, ops
 
 from keras_contrastive.checks import check_count
+from keras_contrastive.pixel_scaling import scaled
 
 # Dosovitskiy et al. 2021, table 1, and DeiT for the two smaller ones.
 VIT_SIZES = {
@@ -22,6 +23,8 @@ def vit(
     registers: int = 0,
     grid: tuple[int, int] | None = None,
     name: str | None = None,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
 ) -> keras.Model:
     """Build a vision transformer (ViT) encoder of any size.
 
@@ -30,7 +33,8 @@ def vit(
     are those of the class token after the last layer norm. It is timm's ViT without
     the last dense layer: exact GELU, layer norms with epsilon 1e-6, biases everywhere.
     Inputs are float32 (integer arrays are cast) in [0, 255] and become [-1, 1], as for
-    timm's ViTs. Features are float32 under any dtype policy.
+    timm's ViTs, or, with `mean` and `std`, `(images / 255 - mean) / std`. Features are
+    float32 under any dtype policy.
 
     The encoder takes images of other sizes than `input_shape`, too, if `patch` divides
     them: positions are interpolated (bicubic with antialiasing, as timm's). So smaller
@@ -59,6 +63,8 @@ def vit(
         grid: `(rows, columns)` of patches that have a position of their own; by
             default those of `input_shape`, and 14 x 14 where it is open.
         name: Name of the model; `vit` by default.
+        mean: What is subtracted of each channel in [0, 1]; by default 0.5.
+        std: What each channel is divided by then; by default 0.5.
 
     Returns:
         A functional `keras.Model` from `(batch, height, width, channels)` to
@@ -104,8 +110,11 @@ def vit(
         grid = rows, columns
 
     images = keras.Input(input_shape, dtype="float32", name="images")
-    # In float32: float16 keeps only 11 bits of a pixel such as 200.3.
-    x = layers.Rescaling(1 / 127.5, -1.0, dtype="float32", name="scaling")(images)
+    if mean is None and std is None:  # one number, so that gray can become colour
+        x = layers.Rescaling(1 / 127.5, -1.0, dtype="float32", name="scaling")(images)
+    else:
+        half = (0.5,) * images.shape[-1]
+        x = scaled(images, mean or half, std or half)
     x = PatchEmbedding(patch, dim, tuple(grid), registers, name="patches")(x)
     for block in range(1, depth + 1):
         x = _block(x, dim, heads, f"block{block}")

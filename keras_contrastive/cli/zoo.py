@@ -3,6 +3,9 @@
 list             names of the shipped presets
 show [NAME]      the card of a preset
 verify [NAME]    measure its numbers again (of all shipped ones without a name)
+convert FILE PRESET --source=NAME
+                 make a preset of weights that others published
+sources          what convert knows, with licences
 table            README's table; --write=README.md puts it there
 register         enter keras_contrastive/zoo/presets/* in the registry (maintainers)
 """
@@ -23,6 +26,18 @@ _DATA = flags.DEFINE_string(
 )
 _WRITE = flags.DEFINE_string(
     "write", None, "table: the README to put the table into.", flag_values=FLAGS
+)
+_SOURCE = flags.DEFINE_string(
+    "source", None, "convert: where the file is from; see `sources`.", flag_values=FLAGS
+)
+_HEAD = flags.DEFINE_bool(
+    "head", False, "convert: write the heads, too, beside.", flag_values=FLAGS
+)
+_SIZE = flags.DEFINE_integer(
+    "size", None, "convert: pixels of a side of the images.", flag_values=FLAGS
+)
+_OVERWRITE = flags.DEFINE_bool(
+    "overwrite", False, "convert: replace a preset.", flag_values=FLAGS
 )
 
 
@@ -57,6 +72,29 @@ def _verify(names):
     return 0 if passed else 1
 
 
+def _convert(arguments):
+    if len(arguments) != 2 or _SOURCE.value is None:
+        raise UsageError(
+            "Expected: zoo convert FILE PRESET --source=NAME. "
+            f"{near(_SOURCE.value or '', zoo.SOURCES)}"
+        )
+    path, output = arguments
+    shape = None if _SIZE.value is None else (_SIZE.value, _SIZE.value, 3)
+    preset = zoo.convert(
+        path, _SOURCE.value, output, _HEAD.value, shape, overwrite=_OVERWRITE.value
+    )
+    about = zoo.describe(preset)
+    _say(f"{preset}: {about['architecture']}, {about['params']:,} parameters")
+    _say(f"licence: {about['licence']} ({about['source']})")
+    for row in about["published"]:
+        _say(f"published there, not measured here: {' '.join(map(str, row))}")
+
+
+def _sources(_):
+    for name, source in zoo.SOURCES.items():
+        _say(f"{name:22}{source.method}; {source.licence}; {source.url}")
+
+
 def _table(_):
     if _WRITE.value is None:
         _say(zoo.table())
@@ -74,6 +112,8 @@ COMMANDS = {
     "list": _list,
     "show": _show,
     "verify": _verify,
+    "convert": _convert,
+    "sources": _sources,
     "table": _table,
     "register": _register,
 }

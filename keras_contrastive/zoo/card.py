@@ -22,7 +22,7 @@ _FACTS = {  # key of metadata.json: what the card calls it
     "minutes": "Minutes",
     "licence": "Licence",
 }
-_NOT_FACTS = (*WRITTEN, "format", "format_version", "files", "checksum")
+_NOT_FACTS = (*WRITTEN, "format", "format_version", "files", "checksum", "published")
 
 _FEW_LABELS = {  # measure and share of the labels: heading of the table
     ("linear", 0.1): "10 % linear",
@@ -66,6 +66,7 @@ def card(metadata: dict, metrics: dict) -> str:
         f"Saved {metadata['created']} with {versions}.",
         "## Numbers",
         *(list(_numbers(metrics)) or ["None recorded."]),
+        *_published(metadata.get("published")),
     ]
     return printable("\n\n".join(parts) + "\n")
 
@@ -86,6 +87,19 @@ def _numbers(metrics):
             yield "With few labels, mean and deviation of the draws of labels:"
             yield f"```\n{few}\n```"
             yield _list(few.protocol)
+
+
+def _published(rows):
+    """What others say of weights that were converted; this package measured none."""
+    if not rows:
+        return
+    yield "## Published there, not measured here"
+    yield (
+        "Its authors' numbers, accuracy in %, of all files of this kind; which of them "
+        "is this one, its name says."
+    )
+    lines = [f"| {' | '.join(map(_text, row))} |" for row in rows]
+    yield "\n".join(["| file | measure | accuracy |", "|---|---|---|", *lines])
 
 
 def _list(protocol):

@@ -105,7 +105,7 @@ def from_config(
     keras.config.set_dtype_policy("float32")
     try:
         # A copy: Keras takes the configuration of a functional model to pieces.
-        with _at_most(max_weights):
+        with at_most(max_weights):
             encoder = keras.saving.deserialize_keras_object(
                 copy.deepcopy(config), safe_mode=True
             )
@@ -123,7 +123,7 @@ def from_config(
 
 
 @contextlib.contextmanager
-def _at_most(max_weights):
+def at_most(max_weights):
     """Within it, variables of so many numbers all together can be made, and no more."""
     left = max_weights
 

@@ -68,7 +68,7 @@ def test_errors_are_sentences(run):
     assert status == 1 and not out and err.startswith("error: A preset is the name of")
     for argv in ([], ["shwo"]):
         status, _, err = run(*argv)
-        assert status == 2 and "Choose of list" in err
+        assert status == 2 and "Choose of convert, list" in err
     assert "verify [NAME]" in run("--help")[1]
 
 
