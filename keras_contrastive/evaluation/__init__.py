@@ -18,6 +18,8 @@ from keras_contrastive.evaluation.geometry import (
     uniformity,
 )
 from keras_contrastive.evaluation.information_result import InformationResult
+from keras_contrastive.evaluation.judge import judge
+from keras_contrastive.evaluation.judgement import Judgement
 from keras_contrastive.evaluation.knn import knn_accuracy
 from keras_contrastive.evaluation.linear_probe import linear_probe
 from keras_contrastive.evaluation.neighbors import near_duplicates, nearest_neighbors
@@ -30,6 +32,7 @@ __all__ = [
     "FewLabelResult",
     "FineTuning",
     "InformationResult",
+    "Judgement",
     "alignment",
     "build_classifier",
     "class_balanced_subset",
@@ -38,6 +41,7 @@ __all__ = [
     "evaluate_features",
     "extract_features",
     "few_label_evaluation",
+    "judge",
     "knn_accuracy",
     "lidar",
     "linear_probe",
