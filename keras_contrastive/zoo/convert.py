@@ -19,6 +19,8 @@ from keras_contrastive.zoo.preset_files import printable
 _WRAPPERS = ("module", "_orig_mod")
 # Statistics that say nothing about the function: of torch's and haiku's batch norm.
 _COUNTERS = ("num_batches_tracked", "counter", "hidden")
+# What TensorFlow keeps of an optimizer beside each weight.
+_SLOTS = ("/Momentum", "/LARSOptimizer", "/Adam", "/Adam_1")
 _SHOWN = 6  # names in an error, of each kind
 
 
@@ -176,14 +178,15 @@ def _split(tensors, about, path):
 
 def _place(name, about, prefix):
     """The part of a tensor and its name there; (None, "") beside, None unknown."""
+    if name.endswith(_SLOTS):
+        return None, ""
     for key, head in about.heads.items():
         for start in head.prefixes:
             if name.startswith(start):
                 return key, name.removeprefix(start)
     if prefix and name.startswith(prefix):
         return "encoder", name.removeprefix(prefix)
-    # TensorFlow keeps the optimizer's slots beside each weight.
-    if name.startswith(about.beside) or name.endswith(("/Momentum", "/LARSOptimizer")):
+    if name.startswith(about.beside):
         return None, ""
     return None if prefix else ("encoder", name)
 
