@@ -375,3 +375,32 @@ def test_a_whole_resnet50(tmp_path):
     check_close(encoder(images).numpy(), features_of(net, images, *IMAGENET))
     metadata = json.loads((preset / "metadata.json").read_text())
     assert metadata["architecture"] == "resnet50, width 64, of moco_v1"
+
+
+@pytest.mark.parametrize("ending", ["pth", "safetensors"])
+def test_to_torch_is_run_in_torch_and_converted_back(ending, tmp_path):
+    if ending == "safetensors":
+        pytest.importorskip("safetensors", reason="needs safetensors")
+    scaling = {"mean": IMAGENET[0], "std": IMAGENET[1]}
+    encoder = kc.encoders.build_resnet(
+        (1, 2, 1, 1), True, 4, "imagenet", (64, 64, 3), name="tiny", **scaling
+    )
+    rng = np.random.default_rng(0)
+    encoder.set_weights(
+        [w + 0.2 * rng.random(w.shape).astype("f4") for w in encoder.get_weights()]
+    )
+    path = kc.zoo.to_torch(encoder, tmp_path / f"encoder.{ending}")
+    about = json.loads((tmp_path / f"{path.name}.json").read_text())
+    np.testing.assert_allclose([about["mean"], about["std"]], IMAGENET, atol=1e-6)
+    net = ResNet((1, 2, 1, 1)).eval()
+    if ending == "pth":
+        state = torch.load(path, weights_only=True)
+    else:
+        from safetensors.torch import load_file
+
+        state = load_file(path)
+    net.load_state_dict(state)  # strict: every name is there, and no other
+    check_close(encoder(IMAGES).numpy(), features_of(net, IMAGES, *IMAGENET))
+    preset = kc.zoo.convert(path, "torchvision", tmp_path / "a", False, (64, 64, 3))
+    back = kc.from_preset(preset)
+    np.testing.assert_allclose(back(IMAGES), encoder(IMAGES), rtol=1e-6)
