@@ -13,7 +13,8 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from keras_contrastive.encoders import build_resnet, resnet_depth, vit
+from keras_contrastive.encoders import vit
+from keras_contrastive.resnet import build_resnet, resnet_depth
 
 Tensors = dict[str, np.ndarray]
 
