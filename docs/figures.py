@@ -68,6 +68,13 @@ p1 > loss
 p2 > loss
 labels > loss
 """,
+    "exemplar": f"""{TWO_VIEWS}
+loss: loss 3.2 1 Exemplar: find the other view
+rest: image 3.2 2.2 images of other classes
+p1 > loss
+p2 > loss
+rest > loss
+""",
     "byol": f"""{TARGET}
 q1: predictor 3 0 predictor
 loss: loss 4 1 squared distance, both ways

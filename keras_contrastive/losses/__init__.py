@@ -8,6 +8,7 @@ from keras_contrastive.losses.dcl_loss import DCLLoss
 from keras_contrastive.losses.dim_loss import DIMLoss
 from keras_contrastive.losses.dino_loss import DINOLoss
 from keras_contrastive.losses.distillation_loss import DistillationLoss
+from keras_contrastive.losses.exemplar_loss import ExemplarLoss
 from keras_contrastive.losses.info_nce_loss import InfoNCELoss
 from keras_contrastive.losses.lejepa_loss import LeJEPALoss, sigreg
 from keras_contrastive.losses.mmcl_loss import MMCLLoss
@@ -34,6 +35,7 @@ __all__ = [
     "DINOLoss",
     "DCLLoss",
     "DistillationLoss",
+    "ExemplarLoss",
     "InfoNCELoss",
     "LeJEPALoss",
     "MMCLLoss",

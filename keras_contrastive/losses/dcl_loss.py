@@ -10,7 +10,7 @@ from keras_contrastive.losses.contrastive_loss import (
     check_block_size,
     check_temperature,
 )
-from keras_contrastive.losses.nt_xent_loss import compare_views, of_other_images
+from keras_contrastive.losses.nt_xent_loss import compare_views, of_other_groups
 
 
 @keras.saving.register_keras_serializable(package="keras_contrastive")
@@ -89,7 +89,7 @@ class DCLLoss(ContrastiveLoss):
     def call(self, targets, predictions):
         """Return half the sum of both directions for each example, `(batch,)`."""
         positive, negatives = compare_views(
-            targets, predictions, self.temperature, self.block_size, of_other_images
+            targets, predictions, self.temperature, self.block_size, of_other_groups
         )
         negatives = ops.where(negatives > MASKED / 2, negatives, 0.0)  # none at all
         loss_1, loss_2 = ops.split(negatives, 2)

@@ -79,7 +79,7 @@ class NTXentLoss(ContrastiveLoss):
     def call(self, targets, predictions):
         """Return half the sum of both directions for each example, `(batch,)`."""
         _, values = compare_views(
-            targets, predictions, self.temperature, self.block_size, _find_own_image
+            targets, predictions, self.temperature, self.block_size, find_own_image
         )
         loss_1, loss_2 = ops.split(values, 2)
         return (loss_1 + loss_2) / 2
@@ -93,7 +93,7 @@ class NTXentLoss(ContrastiveLoss):
         }
 
 
-def compare_views(targets, predictions, temperature, block_size, compare):
+def compare_views(targets, predictions, temperature, block_size, compare, groups=None):
     """Compare every embedding with all others of the global batch of `N` images.
 
     Args:
@@ -101,7 +101,9 @@ def compare_views(targets, predictions, temperature, block_size, compare):
         predictions: Embeddings of the second view, `(batch, dim)`.
         temperature: What cosines are divided by.
         block_size: As in `in_blocks`.
-        compare: `of_other_images`, or a function of its arguments.
+        compare: `of_other_groups`, or a function of its arguments.
+        groups: Integers `(batch,)`: images of one group are not compared. By default
+            every image is a group of its own.
 
     Returns:
         Two float32 tensors: `s(z_1i, z_2i) / t` of shape `(batch,)`; and, with the
@@ -118,28 +120,31 @@ def compare_views(targets, predictions, temperature, block_size, compare):
     candidates = ops.concatenate(ops.split(everyone, 2, axis=1))  # (2N, D)
     anchors = ops.concatenate([z_1, z_2]) / temperature  # (2n, D)
     positive = ops.sum(z_1 * z_2, axis=1) / temperature
-    image = ops.tile(distribute.local_rows(ops.shape(z_1)[0]), [2])
-    candidate_image = ops.tile(ops.arange(ops.shape(everyone)[0]), [2])
+    if groups is None:
+        groups = distribute.local_rows(ops.shape(z_1)[0])
+        all_groups = ops.arange(ops.shape(everyone)[0])
+    else:
+        all_groups = distribute.all_gather(groups)
     values = in_blocks(
         compare,
-        rows=(anchors, ops.tile(positive, [2]), image),
-        columns=(candidates, candidate_image),
+        rows=(anchors, ops.tile(positive, [2]), ops.tile(groups, [2])),
+        columns=(candidates, ops.tile(all_groups, [2])),
         block_size=block_size,
     )
     return positive, values
 
 
-def _find_own_image(anchors, positive, *others):
+def find_own_image(anchors, positive, *others):
     """Return equation 1 for each anchor, `(2n,)`.
 
     As log(1 + exp(negatives - positive)): the positive is in the denominator, and a
     loss near 0 keeps its digits.
     """
-    return ops.softplus(of_other_images(anchors, positive, *others) - positive)
+    return ops.softplus(of_other_groups(anchors, positive, *others) - positive)
 
 
-def of_other_images(anchors, positive, image, candidates, candidate_image):
-    """Return the log-sum-exp over other images, `(2n,)`; below -1e29 without any."""
+def of_other_groups(anchors, positive, group, candidates, candidate_group):
+    """Return the log-sum-exp over other groups, `(2n,)`; below -1e29 without any."""
     logits = ops.matmul(anchors, ops.transpose(candidates))  # (2n, 2N)
-    own = image[:, None] == candidate_image[None, :]  # itself, and its positive
+    own = group[:, None] == candidate_group[None, :]  # itself, and its positive
     return ops.logsumexp(ops.where(own, MASKED, logits), axis=1)

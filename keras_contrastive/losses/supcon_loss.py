@@ -95,7 +95,7 @@ class SupConLoss(ContrastiveLoss):
             ("batch", "views", "dim"),
             "Stack the embeddings of the views along axis 1.",
         )
-        labels = None if targets is None else _check_labels(targets, z)
+        labels = None if targets is None else check_labels(targets, z)
 
         z = unit_vectors(z)  # (n, V, D) here
         everyone = distribute.all_gather(z)  # (N, V, D) on all replicas
@@ -151,7 +151,7 @@ def _attract_class(anchors, row, labels, candidates, all_labels):
     return ops.where(positives > 0, ops.logsumexp(excess, axis=1), 0.0)
 
 
-def _check_labels(labels, z):
+def check_labels(labels, z):
     """Return integer labels `(batch,)` as a tensor of their own integer type."""
     if not ops.is_tensor(labels):
         labels = np.asarray(labels)  # keeps 64 bits, where Keras makes int32 of lists

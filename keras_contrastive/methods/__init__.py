@@ -9,6 +9,7 @@ from keras_contrastive.methods.cpc import CPC
 from keras_contrastive.methods.dim import DIM
 from keras_contrastive.methods.dino import DINO
 from keras_contrastive.methods.distillation import Distillation
+from keras_contrastive.methods.exemplar import Exemplar
 from keras_contrastive.methods.instance_discrimination import InstanceDiscrimination
 from keras_contrastive.methods.lejepa import LeJEPA
 from keras_contrastive.methods.mmcl import MMCL
@@ -42,6 +43,7 @@ __all__ = [
     "Batch",
     "ContrastiveModel",
     "Distillation",
+    "Exemplar",
     "InstanceDiscrimination",
     "LeJEPA",
     "MoCo",

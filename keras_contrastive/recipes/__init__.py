@@ -24,6 +24,7 @@ from keras_contrastive.recipes.cpc import CPC_IMAGENET, CPC_SMALL
 from keras_contrastive.recipes.dcl import DCL_IMAGENET, DCL_SMALL
 from keras_contrastive.recipes.dim import DIM_SMALL
 from keras_contrastive.recipes.dino import DINO_IMAGENET, DINO_SMALL
+from keras_contrastive.recipes.exemplar import EXEMPLAR_IMAGENET, EXEMPLAR_SMALL
 from keras_contrastive.recipes.instance_discrimination import (
     INSTANCE_DISCRIMINATION_IMAGENET,
 )
@@ -74,6 +75,8 @@ __all__ = [
     "DIM_SMALL",
     "DINO_IMAGENET",
     "DINO_SMALL",
+    "EXEMPLAR_IMAGENET",
+    "EXEMPLAR_SMALL",
     "INFOMIN_IMAGENET",
     "INSTANCE_DISCRIMINATION_IMAGENET",
     "LEJEPA_IMAGENET",

@@ -20,6 +20,7 @@ METHODS = (
     "dim",
     "dino",
     "distillation",
+    "exemplar",
     "instance_discrimination",
     "lejepa",
     "mmcl",

@@ -19,6 +19,7 @@ from keras_contrastive.losses import (
     DIMLoss,
     DINOLoss,
     DistillationLoss,
+    ExemplarLoss,
     InfoNCELoss,
     LeJEPALoss,
     MMCLLoss,
@@ -111,6 +112,7 @@ def sliced(n):
 LOSSES = {
     "nt_xent": (NTXentLoss, {"temperature": 0.2}, pair),
     "supcon": (SupConLoss, {"temperature": 0.2, "base_temperature": 0.1}, labelled),
+    "exemplar": (ExemplarLoss, {"temperature": 0.2}, labelled),
     "supcon_unlabelled": (SupConLoss, {"temperature": 0.5}, unlabelled),
     "byol": (BYOLLoss, {}, pair),
     "sce_queue": (SCELoss, {"temperature": 0.2}, with_queue),

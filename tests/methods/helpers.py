@@ -16,6 +16,7 @@ import keras_contrastive as kc
 METHODS = {
     "simclr": lambda encoder, **kw: kc.SimCLR(encoder, head(), **kw),
     "supcon": lambda encoder, **kw: kc.SupCon(encoder, head(), **kw),
+    "exemplar": lambda encoder, **kw: kc.Exemplar(encoder, head(), **kw),
     "byol": lambda encoder, **kw: kc.BYOL(encoder, head(), head(), **kw),
     "sce": lambda encoder, **kw: kc.SCE(encoder, head(), queue_size=24, **kw),
     "moco": lambda encoder, **kw: kc.MoCo(

@@ -22,7 +22,8 @@ def loss_of(model):
 @PAIRS
 def test_views_as_one_batch_or_one_after_the_other(name):
     default = build(name)
-    together = ("simclr", "supcon", "dino", "align_uniform", "lejepa", "visreg", "swav")
+    together = {"simclr", "supcon", "exemplar", "dino", "align_uniform", "lejepa"}
+    together |= {"visreg", "swav"}
     assert default.concatenate_views == (name in together)
     found = {}
     for together in (True, False):
