@@ -76,13 +76,12 @@ class Jigsaw(keras.layers.Layer):
         patches = tf.gather(ops.swapaxes(patches, 2, 3), columns, axis=2, batch_dims=2)
         return ops.swapaxes(patches, 2, 3)
 
-    def features(self, encoder, images, seed, training):
-        """Return the encoder's features of the patches, `(batch, patches, dim)`."""
-        patches = self(images, seed=seed)
+    def features(self, encoder, patches, training):
+        """Return the encoder's features of patches, `[(batch, patches, dim)]`."""
         features = encoder(
             ops.reshape(patches, (-1, *patches.shape[2:])), training=training
         )
-        return ops.reshape(features, (-1, self.num_patches, features.shape[-1]))
+        return [ops.reshape(features, (-1, self.num_patches, features.shape[-1]))]
 
     def projector(self, encoder, units, given=None) -> keras.layers.Layer:
         """Return a head of the features of an image's patches, built.

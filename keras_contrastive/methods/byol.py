@@ -70,7 +70,7 @@ class BYOL(ContrastiveModel):
         """Predictions of the online network, embeddings of the target."""
         features, embeddings = self.online(batch.views, training)
         p_1, p_2 = (self.predictor(z, training=training) for z in embeddings)
-        t_1, t_2 = (self.target(view, training=training) for view in batch.views)
+        t_1, t_2 = self.target_embeddings(batch.views, training)
         return {
             "features": features,
             "anchor": p_1,

@@ -19,6 +19,7 @@ from keras_contrastive.data.array_checks import HIGHEST, LOWEST
 from keras_contrastive.data.bad_examples import damaged_files, tfrecord_files
 from keras_contrastive.methods import data_contract
 from keras_contrastive.methods.batch import split_targets
+from keras_contrastive.micro_batches import check_divides
 
 _PIECE = 1024  # images of an array that are looked at together
 _PACKAGE = os.path.dirname(os.path.dirname(__file__))
@@ -249,6 +250,8 @@ def _check_batch_sizes(model, sizes) -> None:
             f"Received: batch size {uneven[0] or 'unknown'}. Use "
             "batch(size, drop_remainder=True) with a multiple of the replicas."
         )
+    usual = max((size for size in sizes if size), default=None)  # not the last one
+    check_divides(model.micro_batch_size, usual, replicas)
 
 
 def _check_arrays(model, views, labels) -> None:

@@ -1,5 +1,7 @@
 """The base of every method, with the project's only `train_step`."""
 
+import functools
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -17,6 +19,7 @@ from keras_contrastive.layers.online_probe import OnlineProbe
 from keras_contrastive.methods.batch import Batch, Needs
 from keras_contrastive.methods.data_contract import unpack
 from keras_contrastive.methods.view_trainer import ViewTrainer
+from keras_contrastive.micro_batches import check_divides, in_micro_batches
 from keras_contrastive.recipes.recipe import Recipe
 
 
@@ -119,6 +122,7 @@ class ContrastiveModel(ViewTrainer):
             self.probe = built(OnlineProbe(num_classes), feature_shape)
         self.augmentation = augmentation
         self.concatenate_views = concatenate_views
+        self.micro_batch_size = None
         self.trackers: list[str] = []
         if self.returns_pair:
             self.track("contrastive_accuracy", "embedding_std")
@@ -230,11 +234,36 @@ class ContrastiveModel(ViewTrainer):
         def network(images):
             return (self.target(images, training=training),)
 
-        (embeddings,) = self._of_each(network, views)
+        (embeddings,) = self._of_each(network, views, learns=False)
         return embeddings
 
-    def _of_each(self, network, views) -> list[list]:
-        """Each of the outputs of `network`, as the list of those of the views."""
+    def target_embedding(self, view, training: bool):
+        """Return the target's embeddings of one view, `(batch, dim)`."""
+        return self.target_embeddings([view], training)[0]
+
+    def of_view(self, network, view, training: bool) -> list:
+        """Return the outputs of `network(view, training=training)`, a sequence."""
+        call = functools.partial(network, training=training)
+        return [output for (output,) in self._of_each(call, [view])]
+
+    def _of_each(self, network, views, learns=True) -> list[list]:
+        """Each of the outputs of `network`, as the list of those of the views.
+
+        With `micro_batch_size`, all views of a few images at a time.
+        """
+        if self.micro_batch_size is None:
+            return self._of_whole(network, views)
+        outputs = in_micro_batches(
+            lambda *views: sum(self._of_whole(network, views), []),
+            views,
+            self.micro_batch_size,
+            self.trainable_variables if learns else (),
+            [v for v in self.variables if not v.trainable],
+        )
+        starts = range(0, len(outputs), len(views))
+        return [outputs[i : i + len(views)] for i in starts]
+
+    def _of_whole(self, network, views) -> list[list]:
         groups = [[i] for i in range(len(views))]
         if self.concatenate_views:  # those of one size
             sizes = [tuple(view.shape[1:]) for view in views]
@@ -272,6 +301,8 @@ class ContrastiveModel(ViewTrainer):
     def _train_step(self, data):
         step = ops.convert_to_tensor(self.optimizer.iterations) + 0
         batch = unpack(self, data, step)
+        replicas, examples = distribute.num_replicas(), batch.views[0].shape[0]
+        check_divides(self.micro_batch_size, examples and examples * replicas, replicas)
         with tf.GradientTape() as tape:
             outputs = self.forward(batch, training=True)
             loss = self._share_of_loss(outputs, batch)

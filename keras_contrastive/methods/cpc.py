@@ -109,7 +109,8 @@ class CPC(ContrastiveModel):
 
     def forward(self, batch, training):
         """Targets z, and for each offset the predictions p_rw of z_r+o,w."""
-        features, g = self.maps(batch.views[0], training=training)  # (n, H, W, D)
+        # g: (n, H, W, D)
+        features, g = self.of_view(self.maps, batch.views[0], training)
         z = self.projector(ops.reshape(g, (-1, g.shape[-1])), training=training)
         z = ops.reshape(z, (-1, *g.shape[1:3], self.embedding_dim))
         c = self.context(g, training=training)

@@ -135,7 +135,7 @@ class DIM(ContrastiveModel):
 
     def forward(self, batch, training):
         """m, and what it is compared with: places l, the whole map g, or both."""
-        features, places = self.maps(batch.views[0], training=training)
+        features, places = self.of_view(self.maps, batch.views[0], training)
         m = self.projector(features, training=training)
         outputs = {"features": [features], "anchor": m}
         if self.summary:

@@ -125,7 +125,7 @@ class MoCo(ContrastiveModel):
         features, queries = self.online([x_q for x_q, _ in pairs], training)
         if self.predictor is not None:
             queries = [self.predictor(q, training=training) for q in queries]
-        f_k = functools.partial(self.target, training=training)
+        f_k = functools.partial(self.target_embedding, training=training)
         if training and self.shuffles_keys:  # none shares its query's batch statistics
             f_k = functools.partial(distribute.on_shuffled, f_k, seed=batch.step)
         keys = [f_k(x_k) for _, x_k in pairs]
@@ -136,7 +136,9 @@ class MoCo(ContrastiveModel):
             "pairs": list(zip(keys, queries, strict=True)),
         }
         if self.jigsaw:
-            x = self.jigsaw.features(self.encoder, *puzzle, batch.step, training)
+            patches = self.jigsaw(*puzzle, seed=batch.step)
+            network = functools.partial(self.jigsaw.features, self.encoder)
+            (x,) = self.of_view(network, patches, training)
             outputs["puzzle"] = self.patch_projector(x, training=training)
         return outputs
 

@@ -1,6 +1,7 @@
 """PIRL: pretext-invariant representations (Misra and van der Maaten, 2020)."""
 
 import dataclasses
+import functools
 
 import keras
 
@@ -83,7 +84,9 @@ class PIRL(InstanceDiscrimination):
         """Scores of the image and of its patches, the own entry first."""
         image, puzzle = batch.views
         outputs = super().forward(dataclasses.replace(batch, views=(image,)), training)
-        patches = self.jigsaw.features(self.encoder, puzzle, batch.step, training)
+        network = functools.partial(self.jigsaw.features, self.encoder)
+        patches = self.jigsaw(puzzle, seed=batch.step)
+        (patches,) = self.of_view(network, patches, training)
         scores = self.scores(self.patch_projector(patches, training=training), batch)
         Z = self.constant.of(estimate_z(scores, self.num_examples))
         return {**outputs, "puzzle_scores": scores, "Z": Z}

@@ -108,7 +108,7 @@ class SCE(ContrastiveModel):
         features, queries = self.online(query_views, training)
         if self.predictor is not None:
             queries = [self.predictor(q, training=training) for q in queries]
-        keys = [self.target(view, training=training) for view in key_views]
+        keys = self.target_embeddings(key_views, training)
         first = len(views) - len(queries)  # number of the first query's view
         pairs = [
             (k, q)

@@ -11,6 +11,7 @@ from keras_contrastive.callbacks.checkpoint import Checkpoint
 from keras_contrastive.callbacks.finite_check import FiniteCheck, training_state
 from keras_contrastive.callbacks.labelled_evaluation import LabelledEvaluation
 from keras_contrastive.callbacks.momentum_update import MomentumUpdate
+from keras_contrastive.checks import check_count
 from keras_contrastive.encoder_checks import warn_of_unsafe_convolutions
 from keras_contrastive.methods import checked_data
 from keras_contrastive.methods.first_batch import FirstBatch
@@ -32,6 +33,7 @@ class ViewTrainer(keras.Model):
         loss=None,
         *,
         momentum_update: MomentumUpdate | None = None,
+        micro_batch_size: int | None = None,
         jit_compile="auto",
         **kwargs,
     ):
@@ -44,6 +46,11 @@ class ViewTrainer(keras.Model):
                 `method_arguments`, `projector` and `predictor`.
             loss: A `keras.losses.Loss` in place of the method's.
             momentum_update: Rule for the target in place of the method's.
+            micro_batch_size: Images that pass the networks at a time, on each replica;
+                a divisor of its batch. Loss and gradient are those of the whole batch,
+                in the memory of the small one and about a third more time; batch norm
+                sees the images of a micro-batch. None (default) for all at once. See
+                "Large batches in small memory" in the guide to speed.
             jit_compile: `"auto"` is XLA on one GPU and no XLA on CPU, where it makes a
                 ResNet step about 1.8 times slower, and under `tf.distribute`.
             **kwargs: As in `keras.Model.compile`, except metrics and loss weights.
@@ -62,6 +69,9 @@ class ViewTrainer(keras.Model):
                     "`num_classes` for an online probe, or callbacks.KNNEvaluation."
                 )
         _check_compile_arguments(self, loss, momentum_update, jit_compile)
+        if micro_batch_size is not None:
+            check_count("micro_batch_size", micro_batch_size)
+        self.micro_batch_size = micro_batch_size
         if jit_compile == "auto":
             jit_compile = (
                 bool(tf.config.list_physical_devices("GPU"))
@@ -293,6 +303,7 @@ class ViewTrainer(keras.Model):
             return config
         keep = ("optimizer", "run_eagerly", "steps_per_execution", "jit_compile")
         config = {key: config[key] for key in keep}
+        config["micro_batch_size"] = self.micro_batch_size
         config["loss"] = keras.saving.serialize_keras_object(self.loss)
         config["momentum_update"] = keras.saving.serialize_keras_object(
             self.momentum_update
