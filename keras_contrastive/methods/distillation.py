@@ -115,13 +115,17 @@ class Distillation(ContrastiveModel):
     def forward(self, batch, training):
         """What student and teacher say of all views, as one batch."""
         features, said = self.online(batch.views, training)
-        taught = [self.teacher(view, training=False) for view in batch.views]
-        student, teacher = ops.concatenate(said), ops.concatenate(taught)
-        same = ops.equal(ops.argmax(student, axis=-1), ops.argmax(teacher, axis=-1))
+
+        def teacher(images):
+            return (self.teacher(images, training=False),)
+
+        (taught,) = self._of_each(teacher, batch.views, learns=False)
+        student, target = ops.concatenate(said), ops.concatenate(taught)
+        same = ops.equal(ops.argmax(student, axis=-1), ops.argmax(target, axis=-1))
         return {
             "features": features,
             "anchor": student,
-            "positive": ops.stop_gradient(teacher),
+            "positive": ops.stop_gradient(target),
             "agreement": ops.mean(ops.cast(same, "float32")),
         }
 
