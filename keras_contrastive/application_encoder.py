@@ -5,6 +5,8 @@ import warnings
 import keras
 from keras import layers
 
+from keras_contrastive.pixel_scaling import scaled
+
 
 def from_application(
     model: keras.Model,
@@ -55,25 +57,35 @@ def from_application(
     >>> keras_contrastive.encoders.from_application(mobilenet).output_shape
     (None, 1280)
     """
-    _check_application(model)
-    _check_pooling(model, pooling)
+    check_application(model)
+    check_pooling(model, pooling)
     inputs = keras.Input(model.input_shape[1:], dtype="float32", name="images")
     if preprocessing is None:
         x = _application_preprocessing(inputs, model)
     else:
         x = preprocessing(inputs)
-    [x] = keras.tree.flatten(model(x))  # a model may return a list of one
-    if len(x.shape) == 4:
-        x = layers.GlobalAveragePooling2D(dtype="float32", name="features")(x)
-    elif pooling == "mean":
-        x = layers.GlobalAveragePooling1D(dtype="float32", name="features")(x)
-    else:
-        x = x[:, 0] if pooling == "class_token" else x
-        x = layers.Activation("linear", dtype="float32", name="features")(x)
+    x = pooled(model(x), pooling)
     return keras.Model(inputs, x, name=name or f"{model.name}_encoder")
 
 
-def _check_application(model):
+def pooled(output, pooling):
+    """Return features `(batch, dim)` of a model's output, by the layer `"features"`.
+
+    Args:
+        output: A symbolic feature map, tokens or features, or a list of one.
+        pooling: What becomes of tokens, see `from_application`.
+    """
+    [x] = keras.tree.flatten(output)
+    if len(x.shape) == 4:
+        return layers.GlobalAveragePooling2D(dtype="float32", name="features")(x)
+    if pooling == "mean":
+        return layers.GlobalAveragePooling1D(dtype="float32", name="features")(x)
+    x = x[:, 0] if pooling == "class_token" else x
+    return layers.Activation("linear", dtype="float32", name="features")(x)
+
+
+def check_application(model):
+    """Raise unless `model` has one image input and one output of known shape."""
     if not isinstance(model, keras.Model):
         raise TypeError(
             "`model` must be a keras.Model, for example keras.applications."
@@ -113,7 +125,8 @@ def _check_application(model):
 _POOLING = {2: (None,), 3: ("mean", "class_token"), 4: (None, "mean")}
 
 
-def _check_pooling(model, pooling):
+def check_pooling(model, pooling):
+    """Raise a ValueError unless `pooling` fits the output of `model`."""
     shape = tuple(model.outputs[0].shape)
     allowed = _POOLING[len(shape)]
     if pooling not in allowed:
@@ -184,13 +197,7 @@ def _application_preprocessing(x, model):
     if mode == "tf":
         x = layers.Rescaling(1 / 127.5, -1.0, dtype="float32", name="scaling")(x)
     if mode == "torch":  # ImageNet's mean and standard deviation, RGB
-        mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-        x = layers.Rescaling(
-            [1 / (255 * s) for s in std],
-            [-m / s for m, s in zip(mean, std, strict=True)],
-            dtype="float32",
-            name="scaling",
-        )(x)
+        x = scaled(x, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     if mode == "caffe":  # BGR minus ImageNet's mean
         x = keras.ops.flip(x, axis=-1)
         offset = [-103.939, -116.779, -123.68]

@@ -11,6 +11,7 @@ from keras import layers
 
 from keras_contrastive.amdim_encoder import amdim
 from keras_contrastive.application_encoder import from_application
+from keras_contrastive.backbones import from_backbone
 from keras_contrastive.checks import check_count
 from keras_contrastive.encoder_checks import check_encoder
 from keras_contrastive.feature_maps import feature_maps
@@ -24,6 +25,7 @@ __all__ = [
     "amdim",
     "feature_maps",
     "from_application",
+    "from_backbone",
     "of_patches",
     "lightness_and_color",
     "resnet",

@@ -11,13 +11,16 @@ from keras_contrastive.cli.main import UsageError, near
 from keras_contrastive.cli.run_folder import flags_of
 from keras_contrastive.pixel_values import check_value_range
 
+KERAS_HUB = "keras_hub:"
+
 
 def new_encoder(name, shape, *, depth, width, patch, grid_of=None) -> keras.Model:
     """Build an encoder.
 
     Args:
-        name: Of `NETWORKS`, the name or folder of a preset, or a model of
-            `keras.applications` with random weights.
+        name: Of `NETWORKS`, the name or folder of a preset, a model of
+            `keras.applications` with random weights, or `keras_hub:` and the name or
+            folder of a preset of keras-hub.
         shape: `(height, width, channels)` of its images.
         depth: Layers of a ResNet, blocks of a ViT, units in AMDIM's blocks.
         width: Channels of the first stage, or size of a ViT's tokens.
@@ -35,7 +38,10 @@ def new_encoder(name, shape, *, depth, width, patch, grid_of=None) -> keras.Mode
         make = getattr(keras.applications, name)
         model = make(include_top=False, weights=None, input_shape=shape)
         return encoders.from_application(model)
-    known = (*NETWORKS, *zoo.list_presets(), *applications())
+    if name.startswith(KERAS_HUB):
+        hub = name.removeprefix(KERAS_HUB)
+        return encoders.from_backbone(hub, input_shape=shape)
+    known = (*NETWORKS, *zoo.list_presets(), *applications(), KERAS_HUB)
     raise LookupError(
         f"--encoder: there is no network {name!r}, and no folder of a preset. "
         f"{near(name, known)}"

@@ -94,8 +94,9 @@ _CACHE = flags.DEFINE_bool(
 _ENCODER = flags.DEFINE_string(
     "encoder",
     None,
-    f"{', '.join(NETWORKS)}; a preset, to train it further; or a model of "
-    "keras.applications. By default what the method needs.",
+    f"{', '.join(NETWORKS)}; a preset, to train it further; a model of "
+    "keras.applications; or keras_hub: and a preset of keras-hub, its name or folder. "
+    "By default what the method needs.",
     **_ours,
 )
 _DEPTH = flags.DEFINE_integer(

@@ -1,10 +1,10 @@
 """An encoder as two files, JSON and weights, that cannot do anything but build layers.
 
 `config.json` may come from anywhere, so every class it names is checked before Keras
-sees it: layers, operations, initializers, regularizers and constraints of Keras, and
-layers of this package. Functions, lambdas and other modules are refused. Weights are
-float16 or float32 on disk and float32 in memory, and of a few bytes that stand for
-gigabytes, in either file, nothing is made.
+sees it: layers, operations, initializers, regularizers and constraints of Keras, layers
+of this package, and layers and backbones of keras-hub. Functions, lambdas and other
+modules are refused. Weights are float16 or float32 on disk and float32 in memory, and
+of a few bytes that stand for gigabytes, in either file, nothing is made.
 """
 
 import contextlib
@@ -182,6 +182,8 @@ def _check(config, source):
             f"could run foreign code and are refused. Received: {source} with "
             f"class_name={name!r}, module={module!r}"
             + (f" (layer {layer!r})." if layer else ".")
+            + ' pip install "keras-contrastive[hub]" for layers of keras-hub.'
+            * str(module).startswith("keras_hub.")
         )
     for value in config.values():
         _check(value, source)
@@ -199,10 +201,30 @@ def _is_allowed(config):
         found = keras.saving.get_registered_object(registered)
         ours = getattr(found, "__module__", "").startswith("keras_contrastive.")
         return ours and isinstance(found, type) and issubclass(found, _KINDS)
+    if registered == f"keras_hub>{name}":
+        return _is_of_keras_hub(registered)
     if module not in _MODULES or registered not in (None, name) or name in _REFUSED:
         return False
     found = getattr(importlib.import_module(module), name, None)
     return isinstance(found, type) and issubclass(found, _KINDS)
+
+
+def _is_of_keras_hub(registered):
+    """Whether a name is that of a layer or model of keras-hub.
+
+    Its preprocessing layers, such as tokenizers, read files and are refused.
+    """
+    with contextlib.suppress(ImportError):
+        importlib.import_module("keras_hub")  # it registers its classes
+    found = keras.saving.get_registered_object(registered)
+    place = getattr(found, "__module__", "").split(".")
+    return (
+        place[0] == "keras_hub"
+        and not any(word in part for part in place for word in ("process", "token"))
+        and "converter" not in place[-1]
+        and isinstance(found, type)
+        and issubclass(found, keras.Operation)
+    )
 
 
 def weights_to_bytes(encoder: keras.Model, dtype: str) -> bytes:

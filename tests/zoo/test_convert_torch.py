@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import keras_contrastive as kc
+from keras_contrastive.resnet import build_resnet
 
 torch = pytest.importorskip("torch", reason="needs PyTorch")
 
@@ -382,7 +383,7 @@ def test_to_torch_is_run_in_torch_and_converted_back(ending, tmp_path):
     if ending == "safetensors":
         pytest.importorskip("safetensors", reason="needs safetensors")
     scaling = {"mean": IMAGENET[0], "std": IMAGENET[1]}
-    encoder = kc.encoders.build_resnet(
+    encoder = build_resnet(
         (1, 2, 1, 1), True, 4, "imagenet", (64, 64, 3), name="tiny", **scaling
     )
     rng = np.random.default_rng(0)
