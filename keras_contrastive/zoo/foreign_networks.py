@@ -188,15 +188,20 @@ class SimCLRResNet:
             kernels.append(tensors[f"conv2d_{len(kernels)}/kernel"])
         shapes = [kernel.shape for kernel in kernels]
         size, _, channels, width = shapes[0]
+        # Selective kernels come with a stem of three convolutions.
+        selective = [shape[0] for shape in shapes[:3]] == [3, 3, 3]
+        if selective:
+            size, width, shapes = 7, shapes[2][-1], shapes[2:]
         # The first block's shortcut is 4 times as wide, if it has bottlenecks.
         bottleneck = len(shapes) > 1 and shapes[1][-1] == 4 * width
-        # A bottleneck has one 3x3, a basic block has two.
+        # A bottleneck has one 3x3, perhaps of two streams, a basic block has two.
         wide = [shape[-1] for shape in shapes[1:] if shape[0] == 3]
-        counts = [wide.count(width * 2**stage) for stage in range(4)]
+        streams = 2 if selective and bottleneck else 1
+        counts = [wide.count(width * 2**stage * streams) for stage in range(4)]
         blocks = [count if bottleneck else count // 2 for count in counts]
         return _resnet(
             *(blocks, bottleneck, width, size, channels, 1),
-            *(preprocessing, input_shape),
+            *(preprocessing, input_shape, selective),
         )
 
     def slots(self, encoder, tensors=()):
@@ -261,7 +266,15 @@ SIMCLR_RESNET, HAIKU_RESNET = SimCLRResNet(), HaikuResNet()
 
 
 def _resnet(
-    blocks, bottleneck, width, size, channels, inner, preprocessing, input_shape
+    blocks,
+    bottleneck,
+    width,
+    size,
+    channels,
+    inner,
+    preprocessing,
+    input_shape,
+    selective_kernel=False,
 ):
     """A ResNet whose stem has a kernel of this size."""
     stem = {7: "imagenet", 3: "small"}.get(size)
@@ -279,11 +292,12 @@ def _resnet(
         width,
         stem,
         input_shape or (side, side, channels),
-        name="resnet" if depth is None else f"resnet{depth}",
+        name=f"resnet{depth or ''}" + "_sk" * selective_kernel,
         mean=preprocessing.mean,
         std=preprocessing.std,
         padding=padding,
         inner_width=max(1, inner),
+        selective_kernel=selective_kernel,
     )
 
 
@@ -312,9 +326,16 @@ def _with_weights(encoder):
 def _tensorflow_order(layer):
     """Stem first, then each block: its shortcut, then its convolutions in order."""
     if layer.name.startswith("stem_"):
-        return (0, 0, 0)
+        return (0, 0, _number(layer.name) or 3)  # stem_conv1, stem_conv2, stem_conv
     stage, block, part = _place(layer.name)
-    return (stage, block, 0 if part.startswith("shortcut") else int(part[-1]))
+    if part.startswith("sk_"):  # between the second and the third convolution
+        return (stage, block, 2 + _number(part) / 10)
+    return (stage, block, _number(part))
+
+
+def _number(name):
+    """The digit at the end of a name, or 0."""
+    return int(name[-1]) if name[-1].isdigit() else 0
 
 
 def _numbered(name):

@@ -341,6 +341,8 @@ SOURCES: dict[str, Source] = {
             ("ResNet-50, no selective kernels", "1 % fine-tuned", 57.9),
             ("ResNet-50, no selective kernels", "10 % fine-tuned", 68.4),
             ("ResNet-50, no selective kernels", "fine-tuned", 76.3),
+            ("ResNet-50, selective kernels", "linear", 74.6),
+            ("ResNet-152 3x, selective kernels", "linear", 79.8),
         ),
         paper="https://arxiv.org/abs/2006.10029",
     ),

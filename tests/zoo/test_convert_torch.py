@@ -405,3 +405,15 @@ def test_to_torch_is_run_in_torch_and_converted_back(ending, tmp_path):
     preset = kc.zoo.convert(path, "torchvision", tmp_path / "a", False, (64, 64, 3))
     back = kc.from_preset(preset)
     np.testing.assert_allclose(back(IMAGES), encoder(IMAGES), rtol=1e-6)
+
+
+def test_the_command_says_the_licence(tmp_path, capsys):
+    from keras_contrastive.cli import main
+
+    torch.save(randomize(ResNet()).state_dict(), tmp_path / "a.pth")
+    arguments = [str(tmp_path / "a.pth"), str(tmp_path / "a"), "--source=swav"]
+    assert main.main(["zoo", "convert", *arguments, "--size=64"]) == 0
+    text = capsys.readouterr().out
+    assert "licence: CC-BY-NC 4.0: no commercial use (https://github.com/" in text
+    assert "published there, not measured here: 800 epochs linear 75.3" in text
+    assert kc.from_preset(tmp_path / "a").input_shape == (None, 64, 64, 3)
