@@ -292,11 +292,6 @@ def methods(condition=lambda model: True):
     )
 
 
-ALL = methods()
-TARGET = methods(lambda model: model.target is not None)
-PAIRS = methods(lambda model: model.needs.min_views == 2)
-
-
 def states(model):
     """The method's own layers beside its network: queue, bank, prototypes, centre."""
     parts = model.encoder, model.projector, model.predictor, model.clock
@@ -307,10 +302,46 @@ def states(model):
 def first_of_each_kind():
     """The first method without states, and with each combination of them.
 
-    A state is what no optimizer trains: a queue, a bank, clusters, a running mean.
+    A state is what no optimizer trains: a target, a queue, a bank, clusters, a running
+    mean.
     """
     kinds = {}
     for name in METHODS:
-        layers = [x for x in states(tiny(name)) if not x.trainable_variables]
-        kinds.setdefault(frozenset(type(x) for x in layers if x.weights), name)
+        model = tiny(name)
+        layers = [x for x in states(model) if not x.trainable_variables]
+        kind = frozenset(type(x) for x in layers if x.weights)
+        kinds.setdefault((kind, model.target is None), name)
     return list(kinds.values())
+
+
+FIRST = first_of_each_kind()
+
+
+def each_kind(condition=lambda model: True):
+    """Mark a test of what the base does, alike for all methods that keep such states.
+
+    One method of each kind runs by default, all others with `-m slow`.
+    """
+    return pytest.mark.parametrize(
+        "name",
+        [
+            name if name in FIRST else pytest.param(name, marks=pytest.mark.slow)
+            for name in METHODS
+            if condition(tiny(name))
+        ],
+    )
+
+
+def _has_target(model):
+    return model.target is not None
+
+
+def _takes_pairs(model):
+    return model.needs.min_views == 2
+
+
+ALL = methods()
+PAIRS = methods(_takes_pairs)
+KINDS = each_kind()
+TARGETS = each_kind(_has_target)
+KINDS_OF_PAIRS = each_kind(_takes_pairs)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers import (
+    KINDS_OF_PAIRS,
     METHODS,
     PAIRS,
     arrays,
@@ -116,7 +117,7 @@ def test_weights_per_example_are_refused():
         compiled().evaluate(data(((V_1, V_2), LABELS, ones)), verbose=0)
 
 
-@PAIRS
+@KINDS_OF_PAIRS
 @pytest.mark.parametrize("bad", ["nan", "inf", "range", "empty"])
 def test_bad_pixels(name, bad):
     view = V_1.copy()

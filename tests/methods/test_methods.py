@@ -9,12 +9,12 @@ import pytest
 import tensorflow as tf
 from helpers import (
     ALL,
-    METHODS,
+    FIRST,
+    KINDS,
     MOMENTUM,
-    TARGET,
+    TARGETS,
     build,
     dataset,
-    first_of_each_kind,
     inputs,
     norm_of,
     parameters,
@@ -50,7 +50,7 @@ def test_fit_lowers_the_loss_and_reports(name):
     assert 0 < history["embedding_std"][-1] < 1
 
 
-@ALL
+@KINDS
 def test_call_and_predict_give_features(name):
     model, _ = trained(name)
     images = inputs(n=5)[0][0]
@@ -62,7 +62,7 @@ def test_call_and_predict_give_features(name):
         model((images, images))
 
 
-@ALL
+@KINDS
 def test_evaluate_changes_nothing(name):
     model, _ = trained(name)
     before = weights_of(model)
@@ -180,16 +180,11 @@ def without_builds(config):
     )
 
 
-# Losses have tests of their own on four replicas. The rest of a step is the same for
-# all methods: one without states, and one of each kind of them, run on four.
-FIRST = first_of_each_kind()
-REPLICAS = [(name, 4 if name in FIRST else 2) for name in METHODS]
-
-
-@pytest.mark.parametrize("name, replicas", REPLICAS)
-def test_replicas_equal_one(name, replicas, strategy_of, tmp_path):
+@KINDS
+def test_replicas_equal_one(name, strategy_of, tmp_path):
     """Eight steps: all weights, target, queue, statistics and the reported loss.
 
+    The first of each kind on four replicas, on which losses have tests of their own.
     Replicas go on with a run of one, and one with theirs.
     """
     one = started(name)
@@ -197,7 +192,7 @@ def test_replicas_equal_one(name, replicas, strategy_of, tmp_path):
     one.optimizer.learning_rate = 0.005
     fit(one)
     one.save(tmp_path / "one.keras")
-    with strategy_of(replicas).scope():
+    with strategy_of(4 if name in FIRST else 2).scope():
         many = keras.models.load_model(tmp_path / "one.keras")
     start = weights_of(one)
     for a, b in zip(start, weights_of(many), strict=True):
@@ -237,7 +232,7 @@ def test_mixed_precision_trains(name):
         assert model(inputs(n=2)[0][0]).dtype == "float32"
 
 
-@ALL
+@KINDS
 def test_probe_gradient_never_reaches_the_encoder(name):
     with_probe, without = build(name, num_classes=4), build(name)
     for a, b in zip(states(with_probe), states(without), strict=True):
@@ -279,7 +274,7 @@ def test_every_online_variable_gets_a_gradient(name):
     assert not still
 
 
-@TARGET
+@TARGETS
 def test_target_equals_a_plain_loop(name, tmp_path):
     """In a run of one step at a time, and in two of the loaded model with two.
 
@@ -338,7 +333,7 @@ def test_jit_compile_moves_the_target_alike(name):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
 
 
-@TARGET
+@TARGETS
 def test_freezing_and_thawing_changes_nothing(name):
     toggled = build(name, num_classes=4)
     toggled.trainable = False
@@ -351,7 +346,7 @@ def test_freezing_and_thawing_changes_nothing(name):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
-@TARGET
+@TARGETS
 def test_target_batch_norm_is_its_own(name):
     """Batch statistics in training; moving statistics are not averaged."""
     model = started(name)
@@ -372,7 +367,7 @@ def test_target_batch_norm_is_its_own(name):
     assert np.abs(moved - np.array(online)).min() > 10
 
 
-@TARGET
+@TARGETS
 def test_train_on_batch_moves_the_target(name):
     model = started(name)
     before = model.target.get_weights()
@@ -385,7 +380,7 @@ def test_train_on_batch_moves_the_target(name):
     assert any(changed)
 
 
-@TARGET
+@TARGETS
 def test_momentum_update_given_to_fit_replaces_the_default(name):
     model, _ = trained(name)
     rule = kc.callbacks.MomentumUpdate(0.5, schedule="constant")
@@ -393,7 +388,7 @@ def test_momentum_update_given_to_fit_replaces_the_default(name):
     assert model.momentum_update is rule
 
 
-@TARGET
+@TARGETS
 def test_accumulated_gradients_move_the_target_once(name):
     model = build(name)
     model.compile(
@@ -415,7 +410,7 @@ def test_accumulated_gradients_move_the_target_once(name):
     assert moved == [False, True, False, True]
 
 
-@TARGET
+@TARGETS
 def test_second_fit_and_resumed_fit_have_their_schedule(name):
     model = started(name)
     fit(model, epochs=2)
@@ -450,7 +445,7 @@ def test_recipe_is_bound_to_the_run(name, tmp_path):
     assert (run["first_step"], run["steps_per_epoch"]) == (3, 2)
 
 
-@ALL
+@KINDS
 def test_augmentation_inside_the_model(name):
     crop = [kc.layers.RandomResizedCrop(8)]
     policy = kc.layers.Views([crop] * (tiny(name).needs.max_views or 2))
@@ -464,7 +459,7 @@ def test_augmentation_inside_the_model(name):
     assert np.isfinite(history["loss"]).all()
 
 
-@ALL
+@KINDS
 def test_arrays_instead_of_a_dataset(name):
     model = started(name)
     expected = fit(model)["loss"]
