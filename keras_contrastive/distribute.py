@@ -5,8 +5,11 @@ that compares examples must compare them with the whole global batch, so it
 gathers. Outside a replica (one device, eager, tests) nothing is communicated.
 """
 
+import json
 import math
+import os
 import threading
+import zlib
 
 import tensorflow as tf
 
@@ -144,6 +147,102 @@ def on_shuffled(function, x, seed):
     results = function(tf.gather(everything, order[start : start + local]))
     places = tf.math.invert_permutation(order)[start : start + local]
     return tf.gather(all_gather(tf.stop_gradient(results)), places)
+
+
+def on_several_machines(strategy=None) -> bool:
+    """Whether a strategy, by default the one in force, has other worker processes."""
+    strategy = strategy or tf.distribute.get_strategy()
+    return (
+        isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+        and strategy.extended._in_multi_worker_mode()
+    )
+
+
+def is_chief(strategy) -> bool:
+    """Whether this process is the one that writes files: the chief or worker 0."""
+    if not on_several_machines(strategy):
+        return True
+    resolver = strategy.cluster_resolver
+    kind = "chief" if "chief" in resolver.cluster_spec().jobs else "worker"
+    return (resolver.task_type, resolver.task_id) == (kind, 0)
+
+
+def workers_of_tf_config() -> int:
+    """Number of processes that train together by `TF_CONFIG`; 0 if it is not set.
+
+    Raises:
+        ValueError: If it is set and malformed.
+    """
+    text = os.environ.get("TF_CONFIG", "")
+    if not text.strip():
+        return 0
+    try:
+        config = json.loads(text)
+        cluster, task = config.get("cluster", {}), config.get("task", {})
+        members = [(kind, i) for kind, all in cluster.items() for i in range(len(all))]
+        known = not cluster or (task.get("type"), int(task["index"])) in members
+    except (ValueError, TypeError, AttributeError, KeyError):
+        known = False
+    if not known:
+        raise ValueError(
+            "TF_CONFIG must be JSON with the addresses of all workers, the same for "
+            "each, and the number of this one, such as "
+            '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": '
+            f'{{"type": "worker", "index": 0}}}}. Received: {text!r}'
+        )
+    if task.get("type") not in ("chief", "worker"):
+        return 0  # it evaluates, or serves parameters
+    return sum(kind in ("chief", "worker") for kind, _ in members)
+
+
+def check_agreement(strategy, **values) -> None:
+    """Raise on every worker if one of `values`, each with a name, differs among them.
+
+    Raises:
+        ValueError: It names what differs, and what it is here.
+    """
+    if not on_several_machines(strategy):
+        return
+    codes = [zlib.crc32(repr(value).encode()) for value in values.values()]
+
+    @tf.function
+    def of_all():
+        return strategy.run(lambda: all_gather(tf.constant([codes], tf.int64)))
+
+    found = strategy.experimental_local_results(of_all())[0].numpy()
+    differ = (found != codes).any(axis=0)
+    if differ.any():
+        here = ", ".join(
+            f"{name.replace('_', ' ')} {value!r}"
+            for (name, value), other in zip(values.items(), differ, strict=True)
+            if other
+        )
+        raise ValueError(
+            "All workers must train the same model on batches of one size with one "
+            f"version of the package. Received on this worker: {here}; on others it "
+            "is another. Start all workers with the same command and files."
+        )
+
+
+def says_that_a_worker_has_gone(error: tf.errors.OpError, strategy) -> bool:
+    """Whether an error is that of a process that waits for others in vain."""
+    kinds = (
+        tf.errors.AbortedError,
+        tf.errors.DeadlineExceededError,
+        tf.errors.UnavailableError,
+    )
+    aborted = isinstance(error, kinds) or "Collective ops is aborted" in str(error)
+    return aborted and on_several_machines(strategy)
+
+
+def reducible(logs: dict) -> dict:
+    """Return what a step returns as Keras 3.15 can reduce it on several machines.
+
+    It takes the mean over axis 0 there, which a scalar has not.
+    """
+    if not on_several_machines():
+        return logs
+    return {name: tf.reshape(value, (1,)) for name, value in logs.items()}
 
 
 def share_overflow(gradients):

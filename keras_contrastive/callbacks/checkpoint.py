@@ -9,6 +9,7 @@ import h5py
 import keras
 import numpy as np
 
+from keras_contrastive import distribute
 from keras_contrastive.callbacks.checkpoint_settings import differences, settings_of
 from keras_contrastive.callbacks.finite_check import spoiled
 from keras_contrastive.files import MemoryFile, hold, let_go, write_bytes
@@ -42,6 +43,9 @@ class Checkpoint(keras.callbacks.Callback):
     - Another number of steps per epoch, and other settings of the optimizer, are named;
       the new ones hold. So a run that has diverged goes on from its last good epoch
       with a lower learning rate.
+
+    On several machines the chief writes the file and all workers read it: it lies where
+    all of them see it.
 
     Keras's `BackupAndRestore` writes weights and epoch one after the other, and a
     shuffled dataset starts again with the order of its first epoch.
@@ -83,12 +87,16 @@ class Checkpoint(keras.callbacks.Callback):
         """Restore the model from the file, if there is one, and say so."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.release()
-        self._lock = self._lock_file()
+        if distribute.is_chief(self.model.distribute_strategy):
+            self._lock = self._lock_file()
         self._done, self._trained = 0, False
         # Now: callbacks may change a learning rate later.
         self._settings = settings_of(self.model)
         if self.path.exists():
             self.model._initial_epoch = self._go_on()
+        distribute.check_agreement(
+            self.model.distribute_strategy, epochs_in_the_checkpoint=self._done
+        )
 
     def on_epoch_end(self, epoch, logs=None):
         """Write the file, if it is this epoch's turn."""
@@ -115,8 +123,7 @@ class Checkpoint(keras.callbacks.Callback):
         except BlockingIOError as error:
             raise RuntimeError(
                 f"{self.path} belongs to a training that is running: {error.strerror}. "
-                "Wait for it, end it, or give this one another `path` (under "
-                "MultiWorkerMirroredStrategy one for each worker)."
+                "Wait for it, end it, or give this one another `path`."
             ) from None
 
     def standing(self) -> str:
@@ -143,6 +150,8 @@ class Checkpoint(keras.callbacks.Callback):
                 f"{found}: this state is not written to {self.path}. Its training has "
                 "diverged: try a lower learning rate."
             )
+        if not distribute.is_chief(self.model.distribute_strategy):
+            return
         params = self.params or {}  # none outside of `fit`
         about = {
             "stopped": stopped,

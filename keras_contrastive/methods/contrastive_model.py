@@ -296,7 +296,7 @@ class ContrastiveModel(ViewTrainer):
         # needs no data, such as a counter, would move in it.
         waits = [t for t in tf.nest.flatten(data) if t is not None]
         with tf.control_dependencies(waits):
-            return self._train_step(data)
+            return distribute.reducible(self._train_step(data))
 
     def _train_step(self, data):
         step = ops.convert_to_tensor(self.optimizer.iterations) + 0
@@ -338,7 +338,7 @@ class ContrastiveModel(ViewTrainer):
         with keras.StatelessScope(known, collect_losses=True):
             outputs = self.forward(batch, training=True)
             loss = self._share_of_loss(outputs, batch)
-        return self._record(loss, outputs, batch)
+        return distribute.reducible(self._record(loss, outputs, batch))
 
     def _share_of_loss(self, outputs, batch):
         """This replica's share of the global loss, regularizers included."""

@@ -6,6 +6,8 @@ import math
 import keras
 import tensorflow as tf
 
+from keras_contrastive import distribute
+from keras_contrastive._version import __version__
 from keras_contrastive.callbacks.bind_schedules import BindSchedules
 from keras_contrastive.callbacks.checkpoint import Checkpoint
 from keras_contrastive.callbacks.finite_check import FiniteCheck, training_state
@@ -158,6 +160,7 @@ class ViewTrainer(keras.Model):
         x = checked_data.checked(self, x, y, batch_size, training=True)
         if not (checked_data.is_arrays(x) or isinstance(x, keras.utils.PyDataset)):
             kwargs.setdefault("shuffle", False)  # a dataset shuffles itself
+        _check_workers(self, global_batch, epochs)
         bind = BindSchedules(x, global_batch, kwargs.get("initial_epoch", 0))
         own = [bind] if global_batch else [bind, FirstBatch(bind)]
         check = FiniteCheck()
@@ -175,6 +178,12 @@ class ViewTrainer(keras.Model):
             raise FloatingPointError(f"{error} {_standing(callbacks)}") from None
         except tf.errors.OpError as error:
             place = f" in epoch {check.epoch}, after step {check.step}"
+            if distribute.says_that_a_worker_has_gone(error, self.distribute_strategy):
+                raise RuntimeError(
+                    f"Another worker has ended or cannot be reached{place}; its own "
+                    "output says why. Start all workers again. "
+                    f"{_standing(callbacks)}"
+                ) from error
             data = tf.nest.flatten((kwargs.get("validation_data"),))
             said = checked_data.readable(error, (x, *data), place)
             if said is error:
@@ -314,6 +323,28 @@ class ViewTrainer(keras.Model):
         """Compile as the saved model was, with the optimizer's variables."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
+
+
+def _check_workers(model, batch_size, epochs) -> None:
+    """Raise unless all workers that TF_CONFIG names train together, and alike."""
+    strategy = model.distribute_strategy
+    workers = distribute.workers_of_tf_config()
+    if workers > 1 and not distribute.on_several_machines(strategy):
+        raise ValueError(
+            f"TF_CONFIG names {workers} workers, but this model was built outside of "
+            "their strategy and would train on this machine alone. Make the "
+            "tf.distribute.MultiWorkerMirroredStrategy first, and build and compile "
+            "the model in its scope(); or unset TF_CONFIG."
+        )
+    distribute.check_agreement(
+        strategy,
+        package_version=__version__,
+        Keras_version=keras.__version__,
+        method=type(model).__name__,
+        number_of_weights=sum(math.prod(v.shape) for v in model.weights),
+        batch_size=batch_size,
+        number_of_epochs=epochs,
+    )
 
 
 def _checkpoints(callbacks) -> list[Checkpoint]:
