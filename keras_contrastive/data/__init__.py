@@ -1,5 +1,6 @@
 """Loaders of two-view batches and of images in order, and the embedded sample."""
 
+from keras_contrastive.data.dataset_cache import DatasetCache
 from keras_contrastive.data.epochs import set_epoch
 from keras_contrastive.data.from_arrays import images_from_arrays, views_from_arrays
 from keras_contrastive.data.from_dataset import views_from_dataset
@@ -13,6 +14,7 @@ from keras_contrastive.data.sample import load_sample, sample_class_names
 from keras_contrastive.pixel_values import to_255
 
 __all__ = [
+    "DatasetCache",
     "images_from_arrays",
     "images_from_directory",
     "images_from_tfds",
