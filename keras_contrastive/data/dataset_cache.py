@@ -42,6 +42,7 @@ class DatasetCache(os.PathLike):
         short_side: Pixels of the shorter side.
         quality: Of JPEG, 1 to 100, without subsampled colours.
         workers: Threads; by default as many as cores.
+        verbose: 0 shows no progress.
 
     Attributes:
         path: The folder of the cache.
@@ -54,7 +55,8 @@ class DatasetCache(os.PathLike):
             of other images, of other settings or of another version.
 
     Example:
-        >>> photos = kc.data.DatasetCache("photos", "photos_64", short_side=64)
+        >>> photos = kc.data.DatasetCache(
+        ...     "photos", "photos_64", short_side=64, verbose=0)
         >>> photos.num_images
         4
         >>> policy = kc.augmentations.simclr(32)
@@ -62,7 +64,9 @@ class DatasetCache(os.PathLike):
         ...     photos, augmentation=policy, batch_size=2)
     """
 
-    def __init__(self, source, folder, short_side=256, quality=95, workers=None):
+    def __init__(
+        self, source, folder, short_side=256, quality=95, workers=None, verbose=1
+    ):
         check_count("short_side", short_side)
         if check_count("quality", quality) > 100:
             raise ValueError(f"`quality` must be in [1, 100]. Received: {quality}")
@@ -79,7 +83,7 @@ class DatasetCache(os.PathLike):
         self.num_images = len(files)
         about = self._describe(source, files)
         if not self._is_there(self.path, about):
-            self._make(source, files, about, workers)
+            self._make(source, files, about, workers, verbose)
 
     def __fspath__(self):
         return os.fspath(self.path)
@@ -125,7 +129,7 @@ class DatasetCache(os.PathLike):
             )
         return True
 
-    def _make(self, source, files, about, workers):
+    def _make(self, source, files, about, workers, verbose):
         """Fill a folder beside it, and rename that when it is whole."""
         building = self.path.with_name(f".{self.path.name}.building")
         building.mkdir(parents=True, exist_ok=True)
@@ -148,17 +152,17 @@ class DatasetCache(os.PathLike):
             for folder in {file.parent for file in files}:
                 (building / folder).mkdir(parents=True, exist_ok=True)
             with full_disk(self.path, self.num_images * self.short_side**2):
-                self._shorten_all(source, building, files, workers)
+                self._shorten_all(source, building, files, workers, verbose)
             os.replace(building, self.path)
         finally:
             if lock is not None:
                 let_go(lock)
 
-    def _shorten_all(self, source, building, files, workers):
+    def _shorten_all(self, source, building, files, workers, verbose):
         if (source / LABELS).is_file():
             shutil.copyfile(source / LABELS, building / LABELS)
         left = [file for file in files if not (building / file).exists()]
-        bar = keras.utils.Progbar(len(left), unit_name="image")
+        bar = keras.utils.Progbar(len(left), verbose=verbose, unit_name="image")
         with concurrent.futures.ThreadPoolExecutor(workers) as pool:
             done = pool.map(lambda f: self._shorten(source / f, building / f), left)
             try:
