@@ -4,6 +4,7 @@ from keras_contrastive.zoo.convert import convert
 from keras_contrastive.zoo.foreign_sources import SOURCES
 from keras_contrastive.zoo.measure import measure
 from keras_contrastive.zoo.preset import add_metrics, save_to_preset
+from keras_contrastive.zoo.publish import publish
 from keras_contrastive.zoo.to_torch import to_torch
 from keras_contrastive.zoo.verify_numbers import verify
 from keras_contrastive.zoo.zoo import describe, from_preset, list_presets, table
@@ -16,6 +17,7 @@ __all__ = [
     "from_preset",
     "list_presets",
     "measure",
+    "publish",
     "save_to_preset",
     "table",
     "to_torch",

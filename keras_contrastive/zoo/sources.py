@@ -57,7 +57,7 @@ _BAD_ZIP = (
     RuntimeError,  # encrypted
     NotImplementedError,  # another compression
 )
-_HUGGING_FACE = re.compile(
+HUGGING_FACE = re.compile(
     r"hf://(?!.*\.\.)(?P<repo>[\w.-]+/[\w.-]+)"
     r"(@(?P<revision>refs/\w+/[\w.-]+|[\w.-]+))?(/(?P<folder>[\w./-]+))?/?"
 )
@@ -204,7 +204,7 @@ def cached(source: str, cache_dir=None, sha256: str | None = None) -> PresetFile
 
 def _reader_of(source):
     """A function that gives a `read` for `read_files`."""
-    match = _HUGGING_FACE.fullmatch(source)
+    match = HUGGING_FACE.fullmatch(source)
     if match:
         return functools.partial(_hugging_face_reader, **match.groupdict())
     if not source.startswith("https://"):
