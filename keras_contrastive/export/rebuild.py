@@ -62,7 +62,8 @@ def _check_registered(encoder):
     """Refuse layers that another process could not find when it loads the encoder."""
     for layer in encoder._flatten_layers():
         kind = type(layer)
-        built_in = kind.__module__.split(".")[0] == "keras"
+        # A backbone of keras-hub builds its own layers again.
+        built_in = kind.__module__.split(".")[0] in ("keras", "keras_hub")
         if not built_in and keras.saving.get_registered_name(kind) == kind.__name__:
             raise ValueError(
                 "Every layer of the encoder must be one of Keras or registered, so "

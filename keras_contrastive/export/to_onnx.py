@@ -3,6 +3,7 @@
 import pathlib
 
 import keras
+import numpy as np
 
 from keras_contrastive import files
 from keras_contrastive.distribute import outside_strategy
@@ -78,6 +79,7 @@ def to_onnx(encoder: keras.Model, path, images=None) -> pathlib.Path:
         outside_strategy(lambda: encoder.export(file, format="onnx", verbose=False))
         model = onnx.load(file)
     _rename(model.graph, output_name(encoder))
+    _without_erfc(model.graph)
     onnx.checker.check_model(model)
     content = model.SerializeToString()
     with (
@@ -108,3 +110,21 @@ def _rename(graph, output):
         for names_of_node in (node.input, node.output):
             for index, name in enumerate(names_of_node):
                 names_of_node[index] = names.get(name, name)
+
+
+def _without_erfc(graph):
+    """Write `Erfc(x)`, Keras's exact GELU that ONNX has not, as `1 - Erf(x)`."""
+    from onnx import helper, numpy_helper
+
+    nodes = list(graph.node)
+    if all(node.op_type != "Erfc" for node in nodes):
+        return
+    one = numpy_helper.from_array(np.float32(1), "one_of_erfc")
+    graph.initializer.append(one)
+    del graph.node[:]
+    for node in nodes:
+        if node.op_type == "Erfc":
+            [erf] = names = [f"{node.output[0]}_erf"]
+            graph.node.append(helper.make_node("Erf", node.input, names))
+            node = helper.make_node("Sub", [one.name, erf], node.output)
+        graph.node.append(node)

@@ -1,6 +1,7 @@
 import json
 import sys
 
+import keras
 import numpy as np
 import pytest
 
@@ -27,3 +28,14 @@ def test_without_its_packages(encoder, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
     with pytest.raises(ImportError, match=r"keras-contrastive\[onnx\]"):
         export.to_onnx(encoder, tmp_path)
+
+
+def test_exact_gelu_which_onnx_has_not(tmp_path):
+    pytest.importorskip("tf2onnx", reason="needs tf2onnx")
+    onnx = pytest.importorskip("onnx", reason="needs onnx")
+    x = keras.Input((8, 8, 3))
+    y = keras.layers.Conv2D(4, 3, activation="gelu")(x)
+    encoder = keras.Model(x, keras.layers.GlobalAveragePooling2D()(y), name="gelu")
+    path = export.to_onnx(encoder, tmp_path / "gelu.onnx")  # compared there
+    kinds = [node.op_type for node in onnx.load(path).graph.node]
+    assert "Erf" in kinds and "Erfc" not in kinds
