@@ -1,7 +1,13 @@
 """From images of which 1 % have labels to a small classifier: SimCLR version 2.
 
     python examples/semi_supervised.py
-    python examples/semi_supervised.py --dataset=cifar10_jpeg --epochs=15
+    python examples/semi_supervised.py --dataset=cifar10_jpeg --epochs=13 \
+        --steps=500 --distil_epochs=5 --learning_rates=0.003 --precision=mixed_bfloat16
+
+The second line took about 40 minutes of CPU on a Xeon of 2 cores that others used, too,
+and gave, in % of the 10,000 test images: from scratch 38.8, fine-tuned from the feature
+53.1, mid-head 53.8, self-distilled 52.8; the small network from scratch 37.8, distilled
+47.3. One seed; five epochs are short for a distillation.
 
 1. SimCLR with a head of three layers learns from all images, without labels.
 2. The encoder is fine-tuned on the few labels: from its features, and from the first
