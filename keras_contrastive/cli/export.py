@@ -6,8 +6,8 @@
 
 ENCODER is a preset, the folder of a run, or a .keras file. Each format is run without
 Keras in a new process, compared with the encoder, and kept only if both agree. Into
-OUTPUT go `saved_model/1`, which TensorFlow Serving takes, and `NAME.tflite` or
-`NAME.onnx`.
+OUTPUT go `saved_model/1`, which TensorFlow Serving takes, `openvino/1`, and
+`NAME.tflite` or `NAME.onnx`.
 """
 
 import itertools
@@ -23,7 +23,7 @@ from keras_contrastive.cli.networks import define_range, load_encoder, range_of
 from keras_contrastive.export.to_tflite import VARIANTS
 
 FLAGS = flags.FlagValues()
-FORMATS = ("saved_model", *VARIANTS, "onnx")
+FORMATS = ("saved_model", *VARIANTS, "onnx", "openvino")
 _FORMATS = flags.DEFINE_list(
     "formats",
     ["saved_model", "float16"],
@@ -71,6 +71,8 @@ def write(name, encoder, output, images) -> pathlib.Path:
     few = None if images is None else images[:64]
     if name == "saved_model":
         return export.to_saved_model(encoder, output / name, images=few)
+    if name == "openvino":
+        return export.to_openvino(encoder, output / name, images=few)
     if name == "onnx":
         return export.to_onnx(encoder, output / f"{encoder.name}.onnx", images=few)
     return export.to_tflite(

@@ -123,28 +123,21 @@ def _fitted(images, encoder):
 
 def _features_of_views(encoder, images, policy, num_views, seed):
     """`(n, num_views, dim)`: in each pass one view, of other random numbers."""
-
-    def batches(number):
-        return views_from_arrays(
-            images,
-            augmentation=policy,
-            batch_size=min(256, len(images)),
-            shuffle=False,
-            drop_remainder=False,
-            seed=seed + number,
-        )
-
-    specs = batches(0).element_spec[0]
-    alike = sum(spec.shape[1:] == specs[0].shape[1:] for spec in specs)
-    return np.stack(
-        [
-            extract_features(
-                encoder, batches(i).map(lambda views, i=i: views[i % alike])
-            )
-            for i in range(num_views)
-        ],
-        axis=1,
+    batches = views_from_arrays(
+        images,
+        augmentation=policy,
+        batch_size=min(256, len(images)),
+        shuffle=False,
+        drop_remainder=False,
+        seed=seed,
     )
+    specs = batches.element_spec[0]
+    alike = sum(spec.shape[1:] == specs[0].shape[1:] for spec in specs)
+    passes = [
+        extract_features(encoder, batches.map(lambda views, i=i: views[i % alike]))
+        for i in range(num_views)
+    ]
+    return np.stack(passes, axis=1)
 
 
 def _silhouette(unit, num_clusters, seed):

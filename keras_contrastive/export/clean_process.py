@@ -17,7 +17,7 @@ def run(runner: str, artefact, images, encoded=(), **options):
     """Let `runners/<runner>.py` compute features, without keras_contrastive and keras.
 
     Args:
-        runner: `"saved_model"`, `"tflite"` or `"onnx"`.
+        runner: `"saved_model"`, `"tflite"`, `"onnx"` or `"openvino"`.
         artefact: Path of the folder or file.
         images: Array `(n, height, width, channels)`.
         encoded: List of bytes, image files for `serve_bytes`.

@@ -13,6 +13,7 @@ MEAN_COSINE = {
     "dynamic": 0.995,
     "int8": 0.99,
     "onnx": 0.99999,
+    "openvino": 0.99999,
 }
 # And the mean of |a-b| / |a| over the images. It sees what the cosine does not: that
 # large features are cut off. The cosine's gate alone allows up to sqrt(2 (1 - cosine)).
@@ -22,6 +23,7 @@ MEAN_ERROR = {
     "dynamic": 0.2,
     "int8": 0.25,
     "onnx": 0.005,
+    "openvino": 0.005,
 }
 KNN_IMAGES = 1000  # with fewer, one image weighs more than the gate allows
 KNN_POINTS = {
@@ -31,6 +33,7 @@ KNN_POINTS = {
     "dynamic": 0.5,
     "int8": 1.0,
     "onnx": 0.2,
+    "openvino": 0.2,
 }
 
 

@@ -12,8 +12,8 @@ class ParityReport:
 
     Attributes:
         path: The artefact.
-        kind: `"saved_model"`, `"onnx"`, or a TF-Lite variant (`"float32"`,
-            `"float16"`, `"dynamic"`, `"int8"`).
+        kind: `"saved_model"`, `"onnx"`, `"openvino"`, or a TF-Lite variant
+            (`"float32"`, `"float16"`, `"dynamic"`, `"int8"`).
         num_images: Images it was compared on.
         differences: Results of `parity.compare` for each signature; TF-Lite and ONNX
             files have one, named after the output.

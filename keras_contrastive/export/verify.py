@@ -75,12 +75,17 @@ def _artefact(path):
             return path, suffix
     if (path / "saved_model.pb").is_file():
         return path, "saved_model"
+    if path.is_file() and path.suffix == ".xml":
+        return path, "openvino"
     numbers = version_folder.versions(path)
     if numbers and (path / str(numbers[-1]) / "saved_model.pb").is_file():
         return path / str(numbers[-1]), "saved_model"
+    for folder in (path, path / str(numbers[-1]) if numbers else path):
+        if (folder / "model.xml").is_file():
+            return folder / "model.xml", "openvino"
     raise ValueError(
-        "`path` must be a SavedModel folder, a base folder of numbered versions, a "
-        f".tflite or a .onnx file. Received: path={str(path)!r}, which "
+        "`path` must be a SavedModel or OpenVINO folder, a base folder of numbered "
+        f"versions, a .tflite or a .onnx file. Received: path={str(path)!r}, which "
         + ("is none of these." if path.exists() else "does not exist.")
     )
 
@@ -132,11 +137,17 @@ def _file(path, runner, encoder, images, expected, repeats):
         kind=kind,
         num_images=len(images),
         differences={output_name(encoder): differences},
-        size_bytes=path.stat().st_size,
+        size_bytes=path.stat().st_size + _weights(path),
         latency=facts["latency"],
         failures=parity.file_failures(kind, differences),
     )
     return report, outputs["features"]
+
+
+def _weights(path):
+    """Bytes of OpenVINO's second file."""
+    file = path.with_suffix(".bin")
+    return file.stat().st_size if path.suffix == ".xml" else 0
 
 
 def _knn(features, labels):

@@ -35,18 +35,10 @@ def test_numbers_are_those_of_the_functions(photos, policy):
     assert found.effective_rank == pytest.approx(evaluation.effective_rank(features))
     assert found.rankme == pytest.approx(evaluation.rankme(features))
     assert found.uniformity == pytest.approx(evaluation.uniformity(features), rel=1e-6)
-    views = [
-        next(
-            iter(
-                kc.data.views_from_arrays(
-                    *(photos,),
-                    **{"augmentation": policy, "batch_size": 40, "shuffle": False},
-                    seed=i,
-                )
-            )
-        )[0]
-        for i in range(4)
-    ]
+    batches = kc.data.views_from_arrays(
+        photos, augmentation=policy, batch_size=40, shuffle=False, seed=0
+    )
+    views = [next(iter(batches))[0] for _ in range(4)]  # of four epochs
     views = np.stack([np.reshape(v[i % 2], (40, -1)) for i, v in enumerate(views)], 1)
     assert found.lidar == pytest.approx(evaluation.lidar(views), rel=1e-6)
     by_hand = evaluation.alignment(views[:, 0], views[:, 1])
