@@ -5,7 +5,8 @@
 
 With --query, an image or a folder of them, it prints the nearest neighbours of each in
 FOLDER; without, pairs of near-duplicates in FOLDER. ENCODER is a preset, the folder of
-a run, or a .keras file. Every image is compared with every other, by cosine similarity.
+a run, or a .keras file. Every image is compared with every other, by cosine similarity;
+--approximate looks at some of them, for millions of images and many queries.
 A folder may hold images.npy instead; its images are called by their numbers.
 """
 
@@ -26,6 +27,9 @@ _QUERY = flags.DEFINE_string(
 )
 _K = flags.DEFINE_integer(
     "k", 8, "Neighbours of each query.", lower_bound=1, flag_values=FLAGS
+)
+_APPROXIMATE = flags.DEFINE_bool(
+    "approximate", False, "Search by a graph (HNSW): needs usearch.", flag_values=FLAGS
 )
 _DUPLICATES = flags.DEFINE_float(
     "duplicates",
@@ -49,11 +53,16 @@ def run(arguments: list[str]) -> None:
     value_range = range_of(_RANGE, arguments[0])
     files, features = features_of(encoder, pathlib.Path(arguments[1]), value_range)
     found = []
+    if _APPROXIMATE.value and not _QUERY.value:
+        raise UsageError("--approximate needs --query. Pairs are searched exactly.")
     if _QUERY.value:
         queries, query_features = features_of(
             encoder, pathlib.Path(_QUERY.value), value_range
         )
-        result = evaluation.nearest_neighbors(features, query_features, _K.value)
+        search = evaluation.nearest_neighbors
+        if _APPROXIMATE.value:
+            search = evaluation.approximate_neighbors
+        result = search(features, query_features, _K.value)
         for query, rows, similarities in zip(queries, *result, strict=True):
             found += [
                 (float(similarity), query, files[row])

@@ -3,6 +3,13 @@
 list             names of the shipped presets
 show [NAME]      the card of a preset
 verify [NAME]    measure its numbers again (of all shipped ones without a name)
+fetch PRESET [FOLDER]
+                 download a preset, hf://owner/name or https://, and check it; into the
+                 cache, where all commands find it, or into a folder of its own
+publish PRESET DESTINATION
+                 put it at hf://owner/name, into a folder or a .zip; --dry_run shows how
+to_torch PRESET FILE
+                 write a ResNet's weights for PyTorch, .pth or .safetensors
 convert FILE PRESET --source=NAME
                  make a preset of weights that others published
 sources          what convert knows, with licences
@@ -36,6 +43,12 @@ _HEAD = flags.DEFINE_bool(
 _SIZE = flags.DEFINE_integer(
     "size", None, "convert: pixels of a side of the images.", flag_values=FLAGS
 )
+_DRY_RUN = flags.DEFINE_bool(
+    "dry_run", False, "publish: change nothing, show the card.", flag_values=FLAGS
+)
+_PRIVATE = flags.DEFINE_bool(
+    "private", False, "publish: a new repository is private.", flag_values=FLAGS
+)
 _OVERWRITE = flags.DEFINE_bool(
     "overwrite", False, "convert: replace a preset.", flag_values=FLAGS
 )
@@ -44,7 +57,8 @@ _OVERWRITE = flags.DEFINE_bool(
 def run(arguments: list[str]) -> int | None:
     """Run one of the commands."""
     if not arguments or arguments[0] not in COMMANDS:
-        raise UsageError(f"Expected a command of zoo. {near('', COMMANDS)}")
+        close = near(arguments[0] if arguments else "", COMMANDS)
+        raise UsageError(f"Expected a command of zoo. {close}")
     return COMMANDS[arguments[0]](arguments[1:])
 
 
@@ -70,6 +84,37 @@ def _verify(names):
         _say(report)
         passed &= report.passed
     return 0 if passed else 1
+
+
+def _fetch(arguments):
+    if len(arguments) not in (1, 2):
+        raise UsageError("Expected: zoo fetch PRESET, and perhaps FOLDER.")
+    if arguments[1:]:
+        _say(_published(zoo.publish(*arguments)))
+    else:
+        about = zoo.describe(arguments[0])
+        _say(f"{about['folder']}\nsha256 {about['sha256']}")
+
+
+def _publish(arguments):
+    if len(arguments) != 2:
+        raise UsageError("Expected: zoo publish PRESET DESTINATION.")
+    done = zoo.publish(*arguments, dry_run=_DRY_RUN.value, private=_PRIVATE.value)
+    if _DRY_RUN.value:
+        _say(f"{done['card']}\nNothing was written. It would be:")
+    _say(_published(done))
+
+
+def _published(done):
+    names = ", ".join(f"{name} ({n:,} bytes)" for name, n in done["files"].items())
+    return f"{done['destination']}: {names}\nsha256 {done['sha256']}"
+
+
+def _to_torch(arguments):
+    if len(arguments) != 2:
+        raise UsageError("Expected: zoo to_torch PRESET FILE.")
+    preset, path = arguments
+    _say(zoo.to_torch(zoo.from_preset(preset), path))
 
 
 def _convert(arguments):
@@ -112,6 +157,9 @@ COMMANDS = {
     "list": _list,
     "show": _show,
     "verify": _verify,
+    "fetch": _fetch,
+    "publish": _publish,
+    "to_torch": _to_torch,
     "convert": _convert,
     "sources": _sources,
     "table": _table,

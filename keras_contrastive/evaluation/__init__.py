@@ -1,5 +1,6 @@
 """What features are worth: kNN, linear probe, fine-tuning, geometry."""
 
+from keras_contrastive.evaluation.approximate_neighbors import approximate_neighbors
 from keras_contrastive.evaluation.build_classifier import build_classifier
 from keras_contrastive.evaluation.class_balanced_subset import class_balanced_subset
 from keras_contrastive.evaluation.cluster_accuracy import cluster_accuracy
@@ -34,6 +35,7 @@ __all__ = [
     "InformationResult",
     "Judgement",
     "alignment",
+    "approximate_neighbors",
     "build_classifier",
     "class_balanced_subset",
     "cluster_accuracy",

@@ -32,14 +32,7 @@ def nearest_neighbors(features, queries, k: int):
     >>> rows
     array([[1, 2]], dtype=int32)
     """
-    features, queries = _checked(features, "features"), _checked(queries, "queries")
-    if not isinstance(k, (int, np.integer)) or k < 1:
-        raise ValueError(f"`k` must be a positive int. Received: k={k!r}")
-    if features.shape[1] != queries.shape[1]:
-        raise ValueError(
-            "`features` and `queries` must be of one width, of one encoder. Received: "
-            f"features.shape={features.shape}, queries.shape={queries.shape}"
-        )
+    features, queries = checked_search(features, queries, k)
     found = [
         tf.math.top_k(similarity, min(int(k), len(features)))
         for _, similarity in _blocks(features, queries)
@@ -80,6 +73,23 @@ def near_duplicates(features, similarity: float = 0.98):
     pairs, values = np.concatenate(found), np.concatenate(similarities)
     order = np.argsort(-values, kind="stable")
     return pairs[order], values[order]
+
+
+def checked_search(features, queries, k):
+    """Return `features` and `queries` as float32 arrays.
+
+    Raises:
+        ValueError: As in `nearest_neighbors`.
+    """
+    features, queries = _checked(features, "features"), _checked(queries, "queries")
+    if not isinstance(k, (int, np.integer)) or k < 1:
+        raise ValueError(f"`k` must be a positive int. Received: k={k!r}")
+    if features.shape[1] != queries.shape[1]:
+        raise ValueError(
+            "`features` and `queries` must be of one width, of one encoder. Received: "
+            f"features.shape={features.shape}, queries.shape={queries.shape}"
+        )
+    return features, queries
 
 
 def _blocks(features, queries):

@@ -1,9 +1,9 @@
 """The table of sources that `kc.zoo.convert` knows, and what is published of each.
 
-Names of tensors and preprocessing were read in the authors' code for SimCLR, BYOL, SwAV,
-MoCo v3, PyContrast's heads and solo-learn; those of the others are recalled, and no
-official file has been read yet. No code of theirs is here. Numbers are theirs: top-1 in %
-of ImageNet's validation images.
+Names of tensors and preprocessing were read in the authors' code for SimCLR, BYOL,
+SwAV, MoCo v3, PyContrast's heads and solo-learn; those of the others are recalled, and
+no official file has been read yet. No code of theirs is here. Numbers are theirs: top-1
+in % of ImageNet's validation images.
 """
 
 import dataclasses

@@ -64,7 +64,8 @@ def test_help_and_wrong_usage(run):
         (("export", "a", "b", "--formats=onxn"), "no 'onxn'. Choose of onnx"),
         (("export", "a", "b", "--formats=int8"), "give --images=FOLDER"),
         (("evaluate",), "Expected ENCODER"),
-        (("zoo", "shwo"), "Choose of list"),
+        (("zoo", "shwo"), "Choose of show"),
+        (("zoo",), "Choose of convert, fetch, list"),
     ):
         code, out, err = run(*argv)
         assert (code, out) == (2, "")

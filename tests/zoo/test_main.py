@@ -41,6 +41,25 @@ def test_commands(shipped, run, tmp_path):
     assert status == 1 and not out
 
 
+def test_fetch_and_publish(preset, run, tmp_path):
+    sha256 = kc.zoo.describe(preset)["sha256"]
+    assert run("fetch", str(preset))[1].endswith(f"sha256 {sha256}\n")
+    status, out, _ = run("publish", str(preset), str(tmp_path / "a.zip"), dry_run=True)
+    assert status == 0 and "library_name" in out and "Nothing was written" in out
+    assert not (tmp_path / "a.zip").exists()
+    status, out, _ = run("publish", str(preset), str(tmp_path / "a.zip"))
+    assert status == 0 and "model.weights.h5" in out
+    status, out, _ = run("fetch", str(tmp_path / "a.zip"), str(tmp_path / "mine"))
+    assert status == 0
+    theirs = kc.zoo.describe(tmp_path / "mine")["sha256"]
+    assert out.endswith(f"sha256 {theirs}\n")
+    status, _, err = run("fetch", str(tmp_path / "a.zip"), str(tmp_path / "mine"))
+    assert status == 1 and "mine" in err
+    for argv in (["fetch"], ["publish", "one"], ["to_torch", "one"]):
+        status, _, err = run(*argv)
+        assert status == 2 and f"Expected: zoo {argv[0]} PRESET" in err
+
+
 ESCAPE = "\x1b]0;owned\x07\x9b2J\r\b\u202e"
 
 
@@ -66,9 +85,9 @@ def test_a_preset_cannot_steer_the_terminal(preset, run):
 def test_errors_are_sentences(run):
     status, out, err = run("show", "no_such_preset")
     assert status == 1 and not out and err.startswith("error: A preset is the name of")
-    for argv in ([], ["shwo"]):
+    for argv, close in (([], "convert, fetch"), (["shwo"], "show")):
         status, _, err = run(*argv)
-        assert status == 2 and "Choose of convert, list" in err
+        assert status == 2 and f"Choose of {close}" in err
     assert "verify [NAME]" in run("--help")[1]
 
 
