@@ -7,6 +7,8 @@ and by default what the run was trained on; without labels the page shows neighb
 clusters, a map and measures of collapse all the same. Of a folder that holds `train`
 and `test`, and of `sample`, the test images give the numbers. The page is
 ENCODER/report.html, or --output; it opens from disk, and asks no server for anything.
+With --exports=models/photos, a folder of `keras-contrastive export`, it compares those
+files with the encoder, and measures them: a few seconds each.
 """
 
 import csv
@@ -19,6 +21,7 @@ from keras_contrastive.cli.image_source import labelled_arrays
 from keras_contrastive.cli.main import UsageError
 from keras_contrastive.cli.networks import define_range, load_encoder, range_of
 from keras_contrastive.cli.run_folder import flags_of
+from keras_contrastive.export.verify import is_artefact, verify
 from keras_contrastive.report import write_report
 
 FLAGS = flags.FlagValues()
@@ -26,7 +29,11 @@ _OUTPUT = flags.DEFINE_string("output", None, "HTML file to write.", flag_values
 _IMAGES = flags.DEFINE_integer(
     "images", 5000, "Images shown, at most.", lower_bound=10, flag_values=FLAGS
 )
+_EXPORTS = flags.DEFINE_list(
+    "exports", [], "Exported files, or folders of them.", flag_values=FLAGS
+)
 _RANGE = define_range(FLAGS)
+_COMPARED = 1000  # images, of which the test is one of kNN, too
 
 
 def run(arguments: list[str]) -> None:
@@ -53,9 +60,35 @@ def run(arguments: list[str]) -> None:
         file_paths=train.file_paths,
         history=history_of(place),
         about=about(place, data),
+        exports=[
+            verify(path, encoder, *compared_on(test or train))
+            for path in exported_files(_EXPORTS.value)
+        ],
         title=place.name,
     )
     print(page)
+
+
+def exported_files(paths) -> list[pathlib.Path]:
+    """Return the artefacts at some paths, and directly in folders among them."""
+    found = []
+    for path in map(pathlib.Path, paths):
+        if not path.exists():
+            raise UsageError(f"--exports: there is no {str(path)!r}")
+        inside = [path, *sorted(path.iterdir())] if path.is_dir() else [path]
+        here = [x for x in inside if is_artefact(x)]
+        if not here:
+            raise UsageError(f"--exports: {str(path)!r} holds no exported file")
+        found += here[:1] if here[0] == path else here
+    return found
+
+
+def compared_on(part):
+    """Return some images, and their labels if all of them have one."""
+    images, labels = part.images[:_COMPARED], part.labels
+    if labels is None or min(labels[:_COMPARED]) < 0:
+        return images, None
+    return images, labels[:_COMPARED]
 
 
 def history_of(place) -> dict | None:

@@ -68,6 +68,14 @@ def verify(path, encoder, images, labels=None, repeats: int = 50) -> ParityRepor
     return report
 
 
+def is_artefact(path) -> bool:
+    """Whether `verify` takes it."""
+    try:
+        return bool(_artefact(path))
+    except ValueError:
+        return False
+
+
 def _artefact(path):
     path = pathlib.Path(path)
     for suffix in ("tflite", "onnx"):

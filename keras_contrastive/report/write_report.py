@@ -11,6 +11,7 @@ from keras_contrastive.report import (
     structure_sections,
     training_sections,
 )
+from keras_contrastive.report.export_section import exports as export_section
 from keras_contrastive.report.image_set import check_images, check_test
 from keras_contrastive.report.page import check_installed, render
 from keras_contrastive.report.svg import SvgFigures
@@ -29,6 +30,7 @@ def write_report(
     history=None,
     about=None,
     policy=None,
+    exports=None,
     title: str = "What the encoder has learned",
     neighbors: int = 8,
     k: int = 20,
@@ -63,6 +65,7 @@ def write_report(
             `model.fit(...).history`.
         about: Optional texts by name: method, recipe, data, command, commit, ...
         policy: Optional `kc.layers.Views`: what the network saw.
+        exports: Optional results of `kc.export.verify`, one for each exported file.
         title: Heading of the page.
         neighbors: Neighbours shown and compared, at least 1, fewer than images.
         k: Of `kc.evaluation.knn_accuracy`.
@@ -118,6 +121,7 @@ def write_report(
         structure_sections.clusters(images, numbers, distances, sheet, seed),
         structure_sections.duplicates(within, sheet),
         structure_sections.outliers(within, sheet),
+        export_section(exports),
     ]
     page = render(title, [s for s in sections if s is not None], sheet, map_sheet)
     write_bytes(path, page.encode())

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import keras_contrastive as kc
-from keras_contrastive.cli import networks
+from keras_contrastive.cli import networks, report
 from keras_contrastive.cli.main import COMMANDS, main, overview
 
 
@@ -100,6 +100,22 @@ def test_report(run, encoder, photos, tmp_path):
     text = page.read_text()
     assert out == f"{page}\n" and "16 of 8 x 8 pixels" in text
     assert "a/0.png" in text
+
+
+def test_exports_of_a_report_are_found(run, encoder, photos, tmp_path):
+    for name in ("m/photos.tflite", "m/photos.onnx", "m/openvino/1/model.xml", "m/a"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    folder = tmp_path / "m"
+    found = [path.name for path in report.exported_files([folder])]
+    assert found == ["openvino", "photos.onnx", "photos.tflite"]
+    base = folder / "openvino"
+    assert report.exported_files([base, folder / "photos.onnx"]) == [
+        *(base, folder / "photos.onnx")
+    ]
+    for wrong, words in ((tmp_path / "no", "there is no"), (photos, "holds no")):
+        code, _, err = run("report", encoder, photos, f"--exports={wrong}")
+        assert code == 2 and words in err
 
 
 def test_search(run, encoder, photos, tmp_path):

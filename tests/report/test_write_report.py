@@ -280,3 +280,26 @@ def test_in_a_browser(labelled, tmp_path):
     assert not hidden and "</i>.jpg" in text
     assert picture == 'url("data:image/jpeg'
     assert dimmed == 3 and fits  # two other classes, and what has none
+
+
+def test_exports_are_a_table(tmp_path):
+    features, images, _ = toy()
+    difference = {"mean_cosine": 0.99995, "relative_difference": 3.2e-4}
+    report = kc.export.ParityReport(
+        **{"path": "models/photos/birds_float16.tflite", "kind": "float16"},
+        **{"num_images": 1000, "size_bytes": 3 * 2**20},
+        differences={"features": difference},
+        latency=[
+            {"batch_size": 1, "threads": 1, "p50_ms": 1.234, "p95_ms": 2.0},
+            {"batch_size": 32, "threads": 1, "p50_ms": 9.0, "p95_ms": 9.0},
+        ],
+        **{"knn_encoder": 0.8, "knn_artefact": 0.798},
+        failures=["<b>too far</b>"],
+    )
+    path = kc.report.write_report(
+        tmp_path / "report.html", features, images, exports=[report]
+    )
+    page = Page(path)
+    assert page.sections[-1] == "exports"
+    row = "photos/birds_float16.tflite float16 3.00 0.999950 3.2e-04 -0.2 1.23"
+    assert f"{row} <b>too far</b>" in page.text
