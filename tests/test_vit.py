@@ -263,11 +263,24 @@ def test_mixed_precision_trains():
     np.testing.assert_allclose(same(IMAGES[:, :8]), features, atol=0.05)
 
 
-def test_exports(encoder, tmp_path):
+@pytest.mark.parametrize(
+    "variant",
+    [
+        "dynamic",
+        *(pytest.param(v, marks=pytest.mark.slow) for v in ("float32", "float16")),
+    ],
+)
+def test_tflite(encoder, tmp_path, variant):
     """Each file is run, in another process, and compared with the encoder."""
-    kc.export.to_saved_model(encoder, tmp_path / "saved")
     pytest.importorskip("ai_edge_litert", reason="needs ai-edge-litert")
-    for variant in ("float32", "float16", "dynamic"):
-        kc.export.to_tflite(encoder, tmp_path / f"{variant}.tflite", variant)
+    kc.export.to_tflite(encoder, tmp_path / f"{variant}.tflite", variant)
+
+
+@pytest.mark.slow
+def test_saved_model(encoder, tmp_path):
+    kc.export.to_saved_model(encoder, tmp_path / "saved")
+
+
+def test_onnx(encoder, tmp_path):
     pytest.importorskip("tf2onnx", reason="needs tf2onnx")
     kc.export.to_onnx(encoder, tmp_path / "vit.onnx")

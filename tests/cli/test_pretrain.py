@@ -228,8 +228,14 @@ def test_supervised_needs_the_number_of_classes(folder, main):
             ("--recipe=sce_small", "--policy=blur=0.1", "--model=symmetric=True"),
             marks=pytest.mark.slow,
         ),
-        ("--recipe=supervised", "--num_classes=2", "--encoder=vit", "--depth=1"),
-        ("--recipe=pirl_small", "--model=num_negatives=4", "--crop=16"),
+        pytest.param(
+            ("--recipe=supervised", "--num_classes=2", "--encoder=vit", "--depth=1"),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ("--recipe=pirl_small", "--model=num_negatives=4", "--crop=16"),
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             ("--recipe=cmc_small", "--model=num_negatives=4"), marks=pytest.mark.slow
         ),

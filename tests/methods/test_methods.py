@@ -469,6 +469,7 @@ def test_arrays_instead_of_a_dataset(name):
     np.testing.assert_allclose(history["loss"], expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_byol_without_predictor_collapses_and_is_noticed():
     """On real images: a linear predictor-less BYOL finds the constant solution."""
     (x_train, _), _ = kc.data.load_sample()
