@@ -47,7 +47,8 @@ def grown(dataset, keep=None):
 
 
 @pytest.mark.skipif(not STATM.exists(), reason="needs /proc")
-@pytest.mark.parametrize("source", [pytest.param("arrays", marks=SLOW), "folder"])
+@SLOW
+@pytest.mark.parametrize("source", ["arrays", "folder"])
 def test_memory_is_flat_over_2000_batches(tmp_path, source):
     # A leaked batch of uint8 images is 24 KiB: all of them make 47 MiB.
     bound = BATCHES * BATCH * np.prod(SHAPE) / 2

@@ -6,11 +6,20 @@ import pathlib
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_contrastive as kc
 
 pytest.importorskip("matplotlib")
 EXAMPLE = pathlib.Path(__file__).parents[2] / "examples" / "good_views.py"
+
+
+@pytest.fixture
+def untraced():
+    """For few steps tracing costs more than it saves."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 def tiny_encoder(depth, width, input_shape):
@@ -19,7 +28,7 @@ def tiny_encoder(depth, width, input_shape):
     return keras.Model(images, keras.layers.GlobalMaxPooling2D()(x))
 
 
-def test_table_choice_and_figure(tmp_path, monkeypatch, capsys, load_script):
+def test_table_choice_and_figure(tmp_path, monkeypatch, capsys, load_script, untraced):
     script, parse = load_script(EXAMPLE)
     small = [tuple(part[:48] for part in split) for split in kc.data.load_sample()]
     monkeypatch.setattr(kc.data, "load_sample", lambda: small)

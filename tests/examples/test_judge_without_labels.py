@@ -4,13 +4,22 @@ import json
 import pathlib
 
 import pytest
+import tensorflow as tf
 
 import keras_contrastive as kc
 
 EXAMPLE = pathlib.Path(__file__).parents[2] / "examples" / "judge_without_labels.py"
 
 
-def test_table_and_correlations(tmp_path, monkeypatch, capsys, load_script):
+@pytest.fixture
+def untraced():
+    """For few steps tracing costs more than it saves."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+def test_table_and_correlations(tmp_path, monkeypatch, capsys, load_script, untraced):
     script, parse = load_script(EXAMPLE)
     accuracies = iter((0.7, 0.8, 0.9))
     monkeypatch.setattr(

@@ -6,11 +6,20 @@ import pathlib
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_contrastive as kc
 
 pytest.importorskip("sklearn")
 EXAMPLE = pathlib.Path(__file__).parents[2] / "examples" / "label_noise.py"
+
+
+@pytest.fixture
+def untraced():
+    """For few steps tracing costs more than it saves."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 def tiny_encoder(depth, width, input_shape):
@@ -20,7 +29,7 @@ def tiny_encoder(depth, width, input_shape):
     return keras.Model(images, keras.layers.GlobalMaxPooling2D()(x))
 
 
-def test_table(tmp_path, monkeypatch, capsys, load_script):
+def test_table(tmp_path, monkeypatch, capsys, load_script, untraced):
     script, parse = load_script(EXAMPLE)
     small = [tuple(part[:96] for part in split) for split in kc.data.load_sample()]
     monkeypatch.setattr(kc.data, "load_sample", lambda: small)

@@ -5,6 +5,7 @@ import pathlib
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_contrastive as kc
 
@@ -50,8 +51,16 @@ def tiny_amdim(width, depth, dim, input_shape, make=kc.encoders.amdim):
     return make(2, 1, 8, input_shape=input_shape)
 
 
+@pytest.fixture
+def untraced():
+    """For a step or two tracing costs more than it saves."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.mark.parametrize("name", METHODS)
-def test_example(name, tmp_path, monkeypatch, capsys, load_script):
+def test_example(name, tmp_path, monkeypatch, capsys, load_script, untraced):
     script, parse = load_script(EXAMPLES / f"{name}.py")
     # Few images and a tiny network: what is new in each example is the method.
     sample = kc.data.load_sample()

@@ -17,13 +17,13 @@ MAKE = {
 }
 
 
-# One with negatives, one with a target and a queue; the others take as long again.
+# One; the others take as long again each.
 SLOW = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
     "name",
-    ["simclr", "sce", *(pytest.param(x, marks=SLOW) for x in ("supcon", "byol"))],
+    ["simclr", *(pytest.param(x, marks=SLOW) for x in ("sce", "supcon", "byol"))],
 )
 def test_knn_rises_above_the_untrained_encoder(name):
     (x_train, y_train), (x_test, y_test) = kc.data.load_sample()

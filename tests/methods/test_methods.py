@@ -321,6 +321,7 @@ class PlainLoop:
         return target
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in FIRST if tiny(name).target])
 def test_jit_compile_moves_the_target_alike(name):
     plain = started(name)
@@ -343,7 +344,8 @@ def test_freezing_and_thawing_changes_nothing(name):
     for model in (toggled, expected):
         fit(model, n=8, epochs=2)
     for a, b in zip(weights_of(toggled), weights_of(expected), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+        # One is traced, one is not: float32 of unit vectors, on some CPUs 2e-6.
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=5e-6)
 
 
 @TARGETS

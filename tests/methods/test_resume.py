@@ -68,7 +68,7 @@ def train(name, folder, kill=False):
     return history.history["loss"], model.get_weights()
 
 
-@pytest.mark.parametrize("name", ["byol", "pcl"])
+@pytest.mark.parametrize("name", [pytest.param("byol", marks=pytest.mark.slow), "pcl"])
 def test_killed_and_resumed_equals_uninterrupted(name, tmp_path):
     losses, weights = train(name, tmp_path / "whole")
     here = os.path.dirname(__file__)
@@ -112,7 +112,8 @@ def test_resume_in_one_process(name, tmp_path):
     resumed = other_model()
     np.testing.assert_allclose(fit(resumed)["loss"], losses[1:], rtol=1e-5)
     for a, b in zip(weights, resumed.get_weights(), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+        # One is traced, one is not: float32 of unit vectors, on some CPUs 2e-6.
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=5e-6)
     assert not fit(other_model()).get("loss")  # finished: nothing is repeated
 
 
