@@ -46,7 +46,7 @@ def test_features_are_those_of_the_patches():
     images = keras.Input((None, None, 2))
     encoder = keras.Model(images, keras.layers.GlobalAveragePooling2D()(images))
     layer = Jigsaw()
-    features = layer.features(encoder, layer(places(), seed=3), training=True)
+    (features,) = layer.features(encoder, layer(places(), seed=3), training=True)
     patches = np.array(layer(places(), seed=3))
     np.testing.assert_allclose(features, patches.mean(axis=(2, 3)), rtol=1e-5)
     head = layer.projector(encoder, 5)

@@ -48,12 +48,12 @@ def test_fetch_and_publish(preset, run, tmp_path):
     assert status == 0 and "library_name" in out and "Nothing was written" in out
     assert not (tmp_path / "a.zip").exists()
     status, out, _ = run("publish", str(preset), str(tmp_path / "a.zip"))
-    assert status == 0 and "model.weights.h5" in out
-    status, out, _ = run("fetch", str(tmp_path / "a.zip"), str(tmp_path / "mine"))
+    assert status == 0 and "model.weights.h5" in out and (tmp_path / "a.zip").exists()
+    status, out, _ = run("fetch", str(preset), str(tmp_path / "mine"))
     assert status == 0
     theirs = kc.zoo.describe(tmp_path / "mine")["sha256"]
     assert out.endswith(f"sha256 {theirs}\n")
-    status, _, err = run("fetch", str(tmp_path / "a.zip"), str(tmp_path / "mine"))
+    status, _, err = run("fetch", str(preset), str(tmp_path / "mine"))
     assert status == 1 and "mine" in err
     for argv in (["fetch"], ["publish", "one"], ["to_torch", "one"]):
         status, _, err = run(*argv)
