@@ -53,7 +53,7 @@ class ExemplarLoss(ContrastiveLoss):
         >>> z = np.eye(4)[:, None].repeat(2, axis=1)  # four images, equal views
         >>> loss = ExemplarLoss(temperature=0.5)
         >>> round(float(loss(np.array([0, 0, 1, 1]), z)), 4)  # log(1 + 4 exp(-2))
-        0.4326
+        0.4327
 
     Reference:
         [What Makes Instance Discrimination Good for Transfer Learning?](
