@@ -112,6 +112,14 @@ def _seed():
 
 
 @pytest.fixture
+def untraced():
+    """For few steps tracing costs more than it saves."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
 def strategy_of():
     """A function: number of replicas -> MirroredStrategy over logical CPUs.
 

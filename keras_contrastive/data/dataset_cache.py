@@ -131,8 +131,7 @@ class DatasetCache(os.PathLike):
 
     def _make(self, source, files, about, workers, verbose):
         """Fill a folder beside it, and rename that when it is whole."""
-        building = self.path.with_name(f".{self.path.name}.building")
-        building.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             lock = hold(self.path.with_name(f".{self.path.name}.lock"))
         except BlockingIOError as error:
@@ -142,11 +141,13 @@ class DatasetCache(os.PathLike):
                 "or choose another folder",
             ) from None
         try:
-            if self._is_there(self.path, about):  # it was waited for
+            if self._is_there(self.path, about):  # another one has just made it
                 return
+            building = self.path.with_name(f".{self.path.name}.building")
             note = building / _NOTE
             if not note.exists() or json.loads(note.read_text()) != about:
-                shutil.rmtree(building)  # of other images, or of nobody
+                if building.exists():
+                    shutil.rmtree(building)  # of other images, or of nobody
                 building.mkdir()
                 write_json(note, about)
             for folder in {file.parent for file in files}:

@@ -36,7 +36,7 @@ def alignment(x, y, alpha: float = 2) -> float:
             "`x` and `y` must be two views of the same images, of one shape. "
             f"Received: x of shape {x.shape}, y of shape {y.shape}"
         )
-    distance = np.linalg.norm(_normalized(x) - _normalized(y), axis=1)
+    distance = np.linalg.norm(normalized(x) - normalized(y), axis=1)
     return float(np.mean(distance**alpha))
 
 
@@ -64,7 +64,7 @@ def uniformity(x, t: float = 2) -> float:
     References:
         - [Wang and Isola, 2020](https://arxiv.org/abs/2005.10242)
     """
-    x = _normalized(_matrix(x, "x"))
+    x = normalized(_matrix(x, "x"))
     n = len(x)
     if n < 2:
         raise ValueError(f"`x` must have at least two rows. Received: {n}")
@@ -224,5 +224,6 @@ def _matrix(x, name):
     return x
 
 
-def _normalized(x):
+def normalized(x):
+    """Return rows of length 1; a row of zeros stays one."""
     return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)

@@ -11,6 +11,7 @@ from keras_contrastive.evaluation.geometry import (
     alignment,
     effective_rank,
     lidar,
+    normalized,
     rankme,
     uniformity,
 )
@@ -97,8 +98,7 @@ def judge(
         )
     features = extract_features(encoder, _fitted(images, encoder)).astype("float64")
     views = _features_of_views(encoder, images, policy, num_views, seed)
-    lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    unit = features / np.maximum(lengths, 1e-12)
+    unit = normalized(features)
     return Judgement(
         effective_rank=effective_rank(features),
         rankme=rankme(features),
@@ -115,10 +115,8 @@ def judge(
 
 
 def _fitted(images, encoder):
-    size = encoder.inputs[0].shape[1:3]
-    if None in size or images.shape[1:3] == tuple(size):
-        return images
-    return np.asarray(resize_and_center_crop(images, tuple(size)))
+    size = tuple(encoder.inputs[0].shape[1:3])
+    return images if None in size else np.asarray(resize_and_center_crop(images, size))
 
 
 def _features_of_views(encoder, images, policy, num_views, seed):

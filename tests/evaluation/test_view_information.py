@@ -21,14 +21,6 @@ def dataset(*element):
     return tf.data.Dataset.from_tensor_slices(element).batch(50)
 
 
-@pytest.fixture
-def untraced():
-    """For few steps tracing costs more than it saves."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
 def test_equal_views_are_near_the_ceiling(encoder):
     x = images(256)
     views = dataset((x, x), np.zeros(256))

@@ -6,20 +6,11 @@ import pathlib
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import keras_contrastive as kc
 
 pytest.importorskip("matplotlib")
 EXAMPLE = pathlib.Path(__file__).parents[2] / "examples" / "good_views.py"
-
-
-@pytest.fixture
-def untraced():
-    """For few steps tracing costs more than it saves."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 def tiny_encoder(depth, width, input_shape):

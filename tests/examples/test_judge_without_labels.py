@@ -4,19 +4,10 @@ import json
 import pathlib
 
 import pytest
-import tensorflow as tf
 
 import keras_contrastive as kc
 
 EXAMPLE = pathlib.Path(__file__).parents[2] / "examples" / "judge_without_labels.py"
-
-
-@pytest.fixture
-def untraced():
-    """For few steps tracing costs more than it saves."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 def test_table_and_correlations(tmp_path, monkeypatch, capsys, load_script, untraced):

@@ -5,7 +5,6 @@ import pathlib
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import keras_contrastive as kc
 
@@ -49,14 +48,6 @@ def tiny_encoder(depth, width, input_shape, norm=None):
 
 def tiny_amdim(width, depth, dim, input_shape, make=kc.encoders.amdim):
     return make(2, 1, 8, input_shape=input_shape)
-
-
-@pytest.fixture
-def untraced():
-    """For a step or two tracing costs more than it saves."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.mark.parametrize("name", METHODS)

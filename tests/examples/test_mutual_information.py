@@ -5,18 +5,9 @@ import pathlib
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 pytest.importorskip("matplotlib")
 EXAMPLE = pathlib.Path(__file__).parents[2] / "examples" / "mutual_information.py"
-
-
-@pytest.fixture
-def untraced():
-    """For few steps tracing costs more than it saves."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 def test_table_and_figure(tmp_path, capsys, load_script, untraced):
