@@ -3,27 +3,16 @@
 import json
 import pathlib
 
-import keras
 import numpy as np
 import pytest
-
-import keras_contrastive as kc
 
 pytest.importorskip("matplotlib")
 EXAMPLE = pathlib.Path(__file__).parents[2] / "examples" / "good_views.py"
 
 
-def tiny_encoder(depth, width, input_shape):
-    images = keras.Input(input_shape)
-    x = keras.layers.Conv2D(width, 7, strides=7)(images)
-    return keras.Model(images, keras.layers.GlobalMaxPooling2D()(x))
-
-
-def test_table_choice_and_figure(tmp_path, monkeypatch, capsys, load_script, untraced):
+def test_table_choice_and_figure(tmp_path, capsys, load_script, small_sample, untraced):
     script, parse = load_script(EXAMPLE)
-    small = [tuple(part[:48] for part in split) for split in kc.data.load_sample()]
-    monkeypatch.setattr(kc.data, "load_sample", lambda: small)
-    monkeypatch.setattr(kc.encoders, "resnet", tiny_encoder)
+    small_sample(48)
     few = "--epochs=1", "--batch_size=24", "--width=4"
     parse(*few, "--vary=distance", "--values=0,0.4", f"--output={tmp_path}")
     script.main([])

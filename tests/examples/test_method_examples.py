@@ -2,7 +2,6 @@
 
 import pathlib
 
-import keras
 import numpy as np
 import pytest
 
@@ -39,25 +38,17 @@ METHODS = (
 LOSSES = {"dcl": "simclr"}  # examples of another method's loss
 
 
-def tiny_encoder(depth, width, input_shape, norm=None):
-    images = keras.Input(input_shape)
-    x = keras.layers.Rescaling(1 / 255)(images)
-    x = keras.layers.Conv2D(8, 7, strides=7, name="conv4")(x)
-    return keras.Model(images, keras.layers.GlobalMaxPooling2D()(x))
-
-
 def tiny_amdim(width, depth, dim, input_shape, make=kc.encoders.amdim):
     return make(2, 1, 8, input_shape=input_shape)
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_example(name, tmp_path, monkeypatch, capsys, load_script, untraced):
+def test_example(
+    name, tmp_path, monkeypatch, capsys, load_script, small_sample, untraced
+):
     script, parse = load_script(EXAMPLES / f"{name}.py")
     # Few images and a tiny network: what is new in each example is the method.
-    sample = kc.data.load_sample()
-    small = [tuple(part[:128] for part in split) for split in sample]
-    monkeypatch.setattr(kc.data, "load_sample", lambda: small)
-    monkeypatch.setattr(kc.encoders, "resnet", tiny_encoder)
+    small = small_sample(128)
     monkeypatch.setattr(kc.encoders, "amdim", tiny_amdim)
     parse("--epochs=1", f"--output={tmp_path / name}")
     script.main([])

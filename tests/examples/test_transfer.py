@@ -3,7 +3,6 @@
 import json
 import pathlib
 
-import keras
 import numpy as np
 import pytest
 
@@ -13,18 +12,9 @@ pytest.importorskip("sklearn")
 EXAMPLE = pathlib.Path(__file__).parents[2] / "examples" / "transfer.py"
 
 
-def tiny_encoder(depth, width, input_shape):
-    images = keras.Input(input_shape)
-    x = keras.layers.Rescaling(1 / 255)(images)
-    x = keras.layers.Conv2D(8, 7, strides=7)(x)
-    return keras.Model(images, keras.layers.GlobalMaxPooling2D()(x))
-
-
-def test_table(tmp_path, monkeypatch, capsys, load_script, untraced):
+def test_table(tmp_path, capsys, load_script, small_sample, untraced):
     script, parse = load_script(EXAMPLE)
-    small = [tuple(part[:120] for part in split) for split in kc.data.load_sample()]
-    monkeypatch.setattr(kc.data, "load_sample", lambda: small)
-    monkeypatch.setattr(kc.encoders, "resnet", tiny_encoder)
+    small_sample(120)
     few = "--epochs=1", "--batch_size=32", "--labels=10", "--policies=weak"
     parse(*few, "--methods=Exemplar,cross-entropy", f"--output={tmp_path}")
     script.main([])
