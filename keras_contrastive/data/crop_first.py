@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras_contrastive.image_headers import read_header
 from keras_contrastive.image_io import decode, decode_jpeg_part, upright_size
 from keras_contrastive.layers.random_resized_crop import RandomResizedCrop
-from keras_contrastive.layers.views import Views, layer_seed
+from keras_contrastive.layers.views import Views, layer_seeds
 
 
 class CropFirst:
@@ -84,7 +84,7 @@ class CropFirst:
         # `draw` looks at the shape alone, and no channels take no memory.
         images = tf.zeros([1, shape[0], shape[1], 0])
         drawn = [
-            branch[0].draw(layer_seed(key, view, 0), images)
+            branch[0].draw(layer_seeds(key, view)(0), images)
             for view, branch in enumerate(self._policy.branches)
         ]
         sides = ("top", "left", "height", "width")

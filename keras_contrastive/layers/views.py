@@ -102,8 +102,9 @@ class Views(keras.layers.Layer):
     def run(self, view: int, images, seed, first: int = 0):
         """Apply the layers of one view to a batch, from layer `first` on."""
         layers = self.branches[view][first:]
+        seed_of = layer_seeds(seed, view)
         for number, layer in enumerate(layers, start=first):
-            images = apply_layer(layer, images, layer_seed(seed, view, number))
+            images = apply_layer(layer, images, seed_of(number))
         return images
 
     def __str__(self):
@@ -130,10 +131,19 @@ class Views(keras.layers.Layer):
         return cls(**{**config, "branches": branches})
 
 
-def layer_seed(seed, view: int, number: int):
-    """Return the seed pair of layer `number` of a view."""
-    seed = tf.random.fold_in(seed, view, alg="philox")
-    return tf.random.fold_in(seed, number, alg="philox")
+def layer_seeds(seed, view: int):
+    """Return a function: number of a layer of the view -> its seed pair.
+
+    As `tf.random.fold_in` of the view and then of the number, which would draw anew
+    for every layer.
+    """
+    drawn = _draw(tf.stack([_draw(seed), view]))
+    return lambda number: tf.stack([drawn, number])
+
+
+def _draw(seed):
+    """Return one int32 of all bits."""
+    return tf.random.stateless_uniform((), seed, None, None, "int32", alg="philox")
 
 
 def _check_range(images):

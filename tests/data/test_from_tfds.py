@@ -104,7 +104,14 @@ def damaged(folder, tmp_path, how):
     return tmp_path / how, file
 
 
-@pytest.mark.parametrize("options", [{}, {"cache_encoded": True}, {"shuffle": False}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        pytest.param({"cache_encoded": True}, marks=pytest.mark.slow),
+        pytest.param({"shuffle": False}, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize(
     "how, text",
     [

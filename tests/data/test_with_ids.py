@@ -62,9 +62,11 @@ def crop():
         (from_arrays, {}),
         (from_dataset, {}),
         (from_dataset, {"cache_decoded": True, "shuffle_buffer": 3}),
-        (from_directory, {"augmentation": Shrink()}),
         (from_directory, {"augmentation": crop(), "cache_encoded": True}),
-        (from_directory, {"image_size": 4}),
+        *(
+            pytest.param(from_directory, options, marks=pytest.mark.slow)
+            for options in ({"augmentation": Shrink()}, {"image_size": 4})
+        ),
     ],
 )
 def test_ids_are_the_places_of_the_examples_in_every_epoch(folder, loader, options):
@@ -115,7 +117,14 @@ def test_without_labels_there_are_ids_alone():
     assert len(views) == 1 and list(targets) == ["id"]
 
 
-@pytest.mark.parametrize("cache", [{}, {"cache_encoded": True}, {"cache_decoded": 1}])
+@pytest.mark.parametrize(
+    "cache",
+    [
+        {},
+        pytest.param({"cache_encoded": True}, marks=pytest.mark.slow),
+        pytest.param({"cache_decoded": True}, marks=pytest.mark.slow),
+    ],
+)
 def test_a_stand_in_has_its_own_id_and_none_comes_twice_in_a_batch(tmp_path, cache):
     for number, image in enumerate(X):
         content = tf.io.encode_png(image).numpy() if number % 4 else b"rubbish"

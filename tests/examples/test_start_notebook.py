@@ -14,7 +14,7 @@ SETTINGS = "epochs, images, width = "
 def test_every_cell_runs(tmp_path):
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     (settings,) = [c for c in notebook.cells if c.source.startswith(SETTINGS)]
-    settings.source = f"{SETTINGS}1, 512, 2"
+    settings.source = f"{SETTINGS}1, 256, 2"
     for cell in notebook.cells:
         cell.source = cell.source.replace("num_images=500", "num_images=40")
     client = nbclient.NotebookClient(

@@ -84,7 +84,7 @@ def test_uint8_and_float_agree(layer):
     )
 
 
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("channels", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_eager_graph_data_and_jit_agree(layer, channels):
     images = images_of(channels)
     expected = layer.transform(images, SEED)

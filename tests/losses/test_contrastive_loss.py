@@ -216,12 +216,13 @@ def test_examples_may_come_in_any_order(name):
 
 
 @every_loss
-def test_replicas_give_value_and_gradients_of_one(name, strategy_of):
+@pytest.mark.parametrize("replicas", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_replicas_give_value_and_gradients_of_one(name, replicas, strategy_of):
     loss, targets, predictions = make(name)
     value, gradients = value_and_gradients(loss, targets, predictions)
-    sizes, shared = (2, 2, 2, 2), SHARED.get(name, ())
+    sizes, shared = (8 // replicas,) * replicas, SHARED.get(name, ())
     values, parts = on_replicas(
-        strategy_of(4), loss, targets, predictions, sizes, shared
+        strategy_of(replicas), loss, targets, predictions, sizes, shared
     )
     np.testing.assert_allclose(sum(values), value, rtol=1e-5)
     for expected, part in zip(gradients, parts, strict=True):

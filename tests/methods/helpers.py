@@ -255,6 +255,7 @@ class Shared:
         if self.model.target is not None:
             self.model.momentum_update = self.rule
         self.model.train_function, self.model.run_eagerly = self.step, False
+        self.model.test_function = None
         set_seed(0)
         return self.model
 

@@ -51,7 +51,7 @@ def state(model):
     return [np.array(v) for v in variables + (queue.weights if queue else [])]
 
 
-@pytest.mark.parametrize("name", MAKE)
+@pytest.mark.parametrize("name", ["byol", pytest.param("sce", marks=pytest.mark.slow)])
 def test_skipped_steps_count_nowhere_on_one_and_on_two_replicas(name, strategy_of):
     keras.config.set_dtype_policy("mixed_float16")
     losses, movements = [], []

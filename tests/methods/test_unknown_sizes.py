@@ -99,7 +99,7 @@ def test_steps_per_execution_and_one_trace():
 
 
 def test_resumed(tmp_path):
-    expected, _ = fitted(dataset(), "byol", epochs=3)
+    expected, _ = fitted(dataset(), epochs=3)
     path = tmp_path / "run.weights.h5"
 
     def interrupt(epoch, logs):
@@ -109,9 +109,9 @@ def test_resumed(tmp_path):
     stop = keras.callbacks.LambdaCallback(on_epoch_begin=interrupt)
     with pytest.raises(KeyboardInterrupt):
         callbacks = [stop, kc.callbacks.Checkpoint(path)]
-        fitted(unknown(dataset()), "byol", epochs=3, callbacks=callbacks)
+        fitted(unknown(dataset()), epochs=3, callbacks=callbacks)
     checkpoint = kc.callbacks.Checkpoint(path)
-    model, found = fitted(unknown(dataset()), "byol", epochs=3, callbacks=[checkpoint])
+    model, found = fitted(unknown(dataset()), epochs=3, callbacks=[checkpoint])
     assert len(found["loss"]) == 2
     assert_same(model, expected)
 
