@@ -47,6 +47,7 @@ from keras_contrastive.cli.networks import (
 )
 from keras_contrastive.cli.run_folder import History, hardware, start_or_go_on
 from keras_contrastive.files import write_model
+from keras_contrastive.micro_batches import check_divides
 from keras_contrastive.zoo.measure import folder_parts
 
 FLAGS = flags.FlagValues()
@@ -119,6 +120,13 @@ _EPOCHS = flags.DEFINE_integer(
 )
 _BATCH = flags.DEFINE_integer(
     "batch_size", 256, "Global batch size.", lower_bound=2, **_ours
+)
+_MICRO = flags.DEFINE_integer(
+    "micro_batch_size",
+    None,
+    "Images that pass the network at a time: the same gradient in less memory.",
+    lower_bound=1,
+    **_ours,
 )
 _BASE_RATE = flags.DEFINE_float(
     "base_learning_rate",
@@ -412,10 +420,19 @@ def new_model(source, shape) -> keras.Model:
             base_learning_rate=_BASE_RATE.value or recipe.base_learning_rate,
         )
         model = recipe.model(encoder, **arguments)
+    optimizer = model.optimizer
     if _RATE.value:
         schedule = kc.optimizers.WarmupCosine(_RATE.value, warmup_epochs=1)
         optimizer = kc.optimizers.CoupledSGD(schedule, weight_decay=_DECAY.value)
-        model.compile(optimizer, model.loss, momentum_update=model.momentum_update)
+    if _RATE.value or _MICRO.value:
+        replicas = model.distribute_strategy.num_replicas_in_sync
+        check_divides(_MICRO.value, _BATCH.value, replicas)
+        model.compile(
+            optimizer,
+            model.loss,
+            momentum_update=model.momentum_update,
+            micro_batch_size=_MICRO.value,
+        )
     return model
 
 

@@ -214,6 +214,12 @@ def test_flags_that_are_no_arguments(flag, message):
         pretrain.changes(pretrain._MODEL), pretrain.changes(pretrain._POLICY)
 
 
+def test_micro_batches_fill_a_batch(folder, main):
+    with pytest.raises(ValueError, match="`micro_batch_size` must divide the batch"):
+        main("--recipe=vicreg_small", "--micro_batch_size=3")
+    assert not (folder / "runs" / "vicreg_resnet10_photos").exists()
+
+
 def test_supervised_needs_the_number_of_classes(folder, main):
     with pytest.raises(UsageError, match="Give --num_classes=N"):
         main("--recipe=supervised")
@@ -239,7 +245,10 @@ def test_supervised_needs_the_number_of_classes(folder, main):
         pytest.param(
             ("--recipe=cmc_small", "--model=num_negatives=4"), marks=pytest.mark.slow
         ),
-        ("--recipe=cpc_small", "--model=offsets=[1]", "--labelled=photos"),
+        (
+            *("--recipe=cpc_small", "--model=offsets=[1]", "--labelled=photos"),
+            "--micro_batch_size=4",
+        ),
     ],
 )
 def test_methods_on_a_data_set_of_tfds(folder, main, flags):
