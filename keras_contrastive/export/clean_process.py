@@ -36,13 +36,12 @@ def run(runner: str, artefact, images, encoded=(), **options):
         for index, data in enumerate(encoded):
             (folder / f"{index:05d}.image").write_bytes(data)
         (folder / "options.json").write_text(json.dumps(options))
-        # -P: the script's folder is not on the path. No GPU: the reference is of the
-        # CPU too, and the parent may hold the GPU's memory.
+        # No GPU: the reference is of the CPU too, and the parent may hold its memory.
         environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
         environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         script = str(_RUNNERS / f"run_{runner}.py")
         process = subprocess.run(
-            [sys.executable, "-P", script, str(artefact), str(folder)],
+            [sys.executable, script, str(artefact), str(folder)],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

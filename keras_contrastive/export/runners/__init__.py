@@ -1,1 +1,1 @@
-"""Programs that run an artefact with its runtime alone; they import nothing of ours."""
+"""Programs that run an artefact with its runtime alone; of ours they see each other."""

@@ -7,10 +7,10 @@ Imports neither TensorFlow nor Keras.
 import json
 import pathlib
 import sys
-import time
 
 import numpy as np
 import onnxruntime
+from call_latency import latencies
 
 
 def session_of(path, threads=0):
@@ -24,27 +24,14 @@ def session_of(path, threads=0):
 
 
 def measure(path, images, threads, batch_sizes, repeats):
-    """Milliseconds per call, p50 and p95, after three calls that do not count."""
+    """Milliseconds per call with that number of threads."""
     session = session_of(path, threads)
     name = session.get_inputs()[0].name
-    results = []
-    for batch_size in batch_sizes:
-        batch = np.resize(images, (batch_size, *images.shape[1:]))
-        times = []
-        for _ in range(repeats + 3):
-            start = time.perf_counter()
-            session.run(None, {name: batch})
-            times.append(1000 * (time.perf_counter() - start))
-        p50, p95 = np.percentile(times[3:], [50, 95])
-        results.append(
-            {
-                "batch_size": batch_size,
-                "threads": threads,
-                "p50_ms": p50,
-                "p95_ms": p95,
-            }
-        )
-    return results
+
+    def call(batch):
+        session.run(None, {name: batch})
+
+    return latencies(call, images, threads, batch_sizes, repeats)
 
 
 def main(path, folder):

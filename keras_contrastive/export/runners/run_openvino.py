@@ -7,10 +7,10 @@ Imports neither TensorFlow nor Keras.
 import json
 import pathlib
 import sys
-import time
 
 import numpy as np
 import openvino
+from call_latency import latencies
 
 
 def compiled(path, threads=0):
@@ -19,29 +19,6 @@ def compiled(path, threads=0):
     if threads:
         options["INFERENCE_NUM_THREADS"] = threads
     return openvino.Core().compile_model(str(path), "CPU", options)
-
-
-def measure(path, images, threads, batch_sizes, repeats):
-    """Milliseconds per call, p50 and p95, after three calls that do not count."""
-    model = compiled(path, threads)
-    results = []
-    for batch_size in batch_sizes:
-        batch = np.resize(images, (batch_size, *images.shape[1:]))
-        times = []
-        for _ in range(repeats + 3):
-            start = time.perf_counter()
-            model(batch)
-            times.append(1000 * (time.perf_counter() - start))
-        p50, p95 = np.percentile(times[3:], [50, 95])
-        results.append(
-            {
-                "batch_size": batch_size,
-                "threads": threads,
-                "p50_ms": p50,
-                "p95_ms": p95,
-            }
-        )
-    return results
 
 
 def main(path, folder):
@@ -61,8 +38,12 @@ def main(path, folder):
     }
     facts["latency"] = []
     for threads in options.get("threads", []):
-        facts["latency"] += measure(
-            path, images, threads, options["batch_sizes"], options["repeats"]
+        facts["latency"] += latencies(
+            compiled(path, threads),
+            images,
+            threads,
+            options["batch_sizes"],
+            options["repeats"],
         )
     np.savez(folder / "outputs.npz", features=np.concatenate(features))
     (folder / "facts.json").write_text(json.dumps(facts))

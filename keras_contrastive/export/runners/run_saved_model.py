@@ -8,31 +8,9 @@ works here works without them. (`import tensorflow` imports keras if it can.)
 import json
 import pathlib
 import sys
-import time
 
 import numpy as np
-
-
-def measure(call, images, threads, batch_sizes, repeats):
-    """Milliseconds per call, p50 and p95, after three calls that do not count."""
-    results = []
-    for batch_size in batch_sizes:
-        batch = np.resize(images, (batch_size, *images.shape[1:]))
-        times = []
-        for _ in range(repeats + 3):
-            start = time.perf_counter()
-            call(batch)
-            times.append(1000 * (time.perf_counter() - start))
-        p50, p95 = np.percentile(times[3:], [50, 95])
-        results.append(
-            {
-                "batch_size": batch_size,
-                "threads": threads,
-                "p50_ms": p50,
-                "p95_ms": p95,
-            }
-        )
-    return results
+from call_latency import latencies
 
 
 def main(model_path, folder):
@@ -75,7 +53,7 @@ def main(model_path, folder):
             facts["marks_bad_files"] = bool(all(good) and not bad)
             outputs["serve_bytes"] = result[output].numpy()[: len(encoded)]
     if options.get("repeats"):
-        facts["latency"] = measure(
+        facts["latency"] = latencies(
             lambda batch: call("serving_default", batch),
             images.astype("float32"),
             threads,

@@ -7,10 +7,10 @@ Imports neither TensorFlow nor Keras.
 import json
 import pathlib
 import sys
-import time
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
+from call_latency import latencies
 
 
 class Runner:
@@ -71,29 +71,15 @@ def describe(details):
 
 
 def measure(path, images, threads, batch_sizes, repeats):
-    """Milliseconds per call, p50 and p95, after three calls that do not count."""
-    results = []
+    """Milliseconds per call of the batch sizes that the file takes."""
     runner = Runner(path, threads)
-    for batch_size in batch_sizes:
-        if runner.fixed_batch > 0 and runner.fixed_batch != batch_size:
-            continue
-        batch = np.resize(images, (batch_size, *images.shape[1:])).astype("float32")
-        times = []
-        for _ in range(repeats + 3):
-            start = time.perf_counter()
-            runner.prepare(batch)
-            runner.run()
-            times.append(1000 * (time.perf_counter() - start))
-        p50, p95 = np.percentile(times[3:], [50, 95])
-        results.append(
-            {
-                "batch_size": batch_size,
-                "threads": threads,
-                "p50_ms": p50,
-                "p95_ms": p95,
-            }
-        )
-    return results
+
+    def call(batch):
+        runner.prepare(batch)
+        runner.run()
+
+    sizes = [x for x in batch_sizes if runner.fixed_batch in (x, -1)]
+    return latencies(call, images, threads, sizes, repeats)
 
 
 def main(path, folder):
