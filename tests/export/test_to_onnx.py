@@ -14,7 +14,9 @@ def test_onnx_file(encoder, images, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
     path = export.to_onnx(encoder, tmp_path)
     assert path == tmp_path / f"{encoder.name}.onnx"
-    assert export.verify(path, encoder, images, repeats=0).passed
+    report = export.verify(path, encoder, images, repeats=1)
+    assert report.passed and all(x["p50_ms"] > 0 for x in report.latency)
+    assert {x["batch_size"] for x in report.latency} == {1, 32}
     session = onnxruntime.InferenceSession(str(path))
     (features,) = session.run(["features"], {"images": images[:3].astype("float32")})
     expected = np.asarray(encoder(images[:3], training=False))
