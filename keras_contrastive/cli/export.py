@@ -1,4 +1,4 @@
-"""keras-contrastive export ENCODER OUTPUT: files for serving, each one checked.
+r"""keras-contrastive export ENCODER OUTPUT: files for serving, each one checked.
 
     keras-contrastive export runs/simclr_resnet10_photos models/photos
     keras-contrastive export runs/simclr_resnet10_photos models/photos \

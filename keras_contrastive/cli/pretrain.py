@@ -1,4 +1,4 @@
-"""keras-contrastive pretrain [DATA] --recipe=NAME: train an encoder without labels.
+r"""keras-contrastive pretrain [DATA] --recipe=NAME: train an encoder without labels.
 
     keras-contrastive pretrain photos/ --size=96 --epochs=100
     keras-contrastive pretrain photos/ --size=96 --recipe=moco_v2_imagenet \
