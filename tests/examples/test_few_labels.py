@@ -52,6 +52,7 @@ def test_few_labels_prints_saves_and_plots(run, tmp_path, capsys):
     assert "0.1 % (10)" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_few_labels_of_a_folder(run, tmp_path):
     (images, labels), _ = kc.data.load_sample()
     for part, first in (("train", 0), ("test", 60)):

@@ -92,6 +92,7 @@ def test_folder_that_cannot_be_made_is_refused_at_once(tmp_path, refused):
     refused("Cannot write to file/run", "--output=file/run")
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_was_trained(tmp_path):
     log = tmp_path / "log"
     with log.open("w") as stream:

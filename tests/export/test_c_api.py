@@ -10,6 +10,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 SOURCE = pathlib.Path(__file__).parent / "c_api.c"
 
 
+@pytest.mark.slow
 def test_a_c_program_gives_the_same_features(exported, encoder, images, tmp_path):
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:

@@ -31,6 +31,7 @@ def run(monkeypatch):
     return call
 
 
+@pytest.mark.slow
 def test_export_saved_model_then_check_it(run, exported, tmp_path, capsys):
     base, metadata = tmp_path / "models", tmp_path / "metadata.json"
     metadata.write_text('{"licence": "MIT"}')

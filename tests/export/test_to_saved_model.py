@@ -48,6 +48,7 @@ def test_every_signature_equals_the_encoder(signatures, encoder, images):
     assert_equal(expected, signatures["serve_bytes"](image_bytes=files)["features"])
 
 
+@pytest.mark.slow
 def test_an_encoder_of_patches(images, tmp_path):
     patch = kc.encoders.resnet(
         10, 4, input_shape=(8, 8, 1), norm=keras.layers.LayerNormalization
