@@ -67,7 +67,7 @@ def save_and_load(strategy_of, tmp_path):
 
 
 def replicas(strategy_of, tmp_path):
-    test_methods.test_replicas_equal_one("moco", strategy_of, tmp_path)
+    test_methods.test_replicas_equal_one("moco", 2, strategy_of, tmp_path)
 
 
 @pytest.mark.parametrize(
