@@ -223,6 +223,7 @@ def chart(results, path):
     if "untrained" in results:
         untrained = 100 * results["untrained"]["knn"]
         panel.axvline(untrained, color="black", lw=0.8, ls=":", label="untrained, kNN")
+    panel.margins(x=0.08)  # room for the numbers
     panel.set_yticks(range(len(order)), [name for name, _ in order])
     panel.invert_yaxis()
     panel.set_xlabel(f"accuracy in %, {_EPOCHS.value} epochs of {_DATASET.value}")
