@@ -39,6 +39,7 @@ def run(runner: str, artefact, images, encoded=(), **options):
         # No GPU: the reference is of the CPU too, and the parent may hold its memory.
         environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
         environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        environment.pop("PYTHONSAFEPATH", None)  # runners import their neighbour
         script = str(_RUNNERS / f"run_{runner}.py")
         process = subprocess.run(
             [sys.executable, script, str(artefact), str(folder)],

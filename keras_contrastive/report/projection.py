@@ -19,7 +19,7 @@ def project(features, seed: int) -> tuple[np.ndarray, str]:
         from umap import UMAP
 
         count = min(15, len(features) - 1)
-        umap = UMAP(count, metric="cosine", random_state=seed, n_jobs=1)
+        umap = UMAP(n_neighbors=count, metric="cosine", random_state=seed, n_jobs=1)
         return umap.fit_transform(features), f"UMAP, {count} neighbours, seed {seed}"
     return (
         tsne(features, seed),

@@ -8,7 +8,8 @@ import pytest
 from keras_contrastive import export
 
 
-def test_onnx_file(encoder, images, tmp_path):
+def test_onnx_file(encoder, images, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")  # a user may have it set
     pytest.importorskip("tf2onnx", reason="needs tf2onnx")
     pytest.importorskip("onnx", reason="needs onnx")
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
