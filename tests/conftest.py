@@ -26,6 +26,33 @@ from absl import flags
 # the suite's time.
 gc.set_threshold(50_000, 20, 10)
 tf.random.set_seed(0)
+# Processes that tests start import the package: only the first of them compiles it.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+# Nodes that nothing needs are still removed, or a worker takes 8 GiB.
+PASSES = (
+    "arithmetic_optimization",
+    "constant_folding",
+    "dependency_optimization",
+    "function_optimization",
+    "layout_optimizer",
+    "loop_optimization",
+    "remapping",
+    "shape_optimization",
+)
+
+
+def pytest_configure(config):
+    """Optimize traced functions in slow tests only.
+
+    TensorFlow's optimizer of graphs took an eighth of the suite's time. Processes that
+    tests start, such as examples and exported files, run with it as a user's do.
+    """
+    if config.option.markexpr == "not slow":
+        off = dict.fromkeys(PASSES, False)
+        tf.config.optimizer.set_experimental_options(off)
+
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],

@@ -114,6 +114,7 @@ def test_saved_loaded_as_a_preset_and_in_float16(encoder, tmp_path):
     np.testing.assert_allclose(half(images), encoder(images), atol=0.05)
 
 
+@pytest.mark.slow
 def test_exports(encoder, tmp_path):
     """The file is run, in another process, and compared with the encoder."""
     kc.export.to_saved_model(encoder, tmp_path / "saved")

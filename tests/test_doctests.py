@@ -54,7 +54,17 @@ def data(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("name", TESTS)
+# They train, or start processes, and other tests do the same.
+LONG = ("to_saved_model", "verify", "FineTuning", "few_label_evaluation", "judge")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * name.endswith(LONG))
+        for name in TESTS
+    ],
+)
 def test_example(name, data, tmp_path, monkeypatch):
     (tmp_path / "photos").symlink_to(data / "photos")
     monkeypatch.chdir(tmp_path)

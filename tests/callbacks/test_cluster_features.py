@@ -154,14 +154,12 @@ def test_clusters_follow_the_target_and_resume_exactly(tmp_path):
 
     first = fit(model(), 1, every=1)
     assert not any(bool(c.ready.value) for c in first.clusterings)  # before the 2nd
-    for every in (1, 2):  # with 2, the third epoch lives on what is saved
-        (tmp_path / f"{every}.weights.h5").unlink(missing_ok=True)
-        whole = fit(model(), 3, every)
-        (tmp_path / f"{every}.weights.h5").unlink()
-        fit(model(), 2, every)
-        resumed = fit(model(), 3, every)
-        for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
-            np.testing.assert_array_equal(a, b)
+    whole = fit(model(), 3, every=2)
+    (tmp_path / "2.weights.h5").unlink()
+    fit(model(), 2, every=2)
+    resumed = fit(model(), 3, every=2)  # its epoch lives on what is saved
+    for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
     assert all(bool(c.ready.value) for c in resumed.clusterings)
     resumed.save(tmp_path / "m.keras")
     loaded = keras.models.load_model(tmp_path / "m.keras")

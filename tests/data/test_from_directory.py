@@ -228,6 +228,7 @@ def test_every_kind_of_good_image(tmp_path, channels):
         np.testing.assert_allclose(image[0, 0], expected, atol=4, err_msg=file)
 
 
+@pytest.mark.slow
 def test_the_policies_of_this_package_see_every_image_at_its_size(tmp_path):
     for number, size in enumerate([(9, 5), (4, 12), (20, 6), (1, 1)]):
         write(tmp_path / f"{number}.png", np.full((*size, 3), 50 * number, np.uint8))

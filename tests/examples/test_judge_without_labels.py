@@ -10,6 +10,7 @@ import keras_contrastive as kc
 EXAMPLE = pathlib.Path(__file__).parents[2] / "examples" / "judge_without_labels.py"
 
 
+@pytest.mark.slow
 def test_table_and_correlations(tmp_path, monkeypatch, capsys, load_script, untraced):
     script, parse = load_script(EXAMPLE)
     accuracies = iter((0.7, 0.8, 0.9))

@@ -10,6 +10,7 @@ pytest.importorskip("sklearn")
 EXAMPLE = pathlib.Path(__file__).parents[2] / "examples" / "label_noise.py"
 
 
+@pytest.mark.slow
 def test_table(tmp_path, capsys, load_script, small_sample, untraced):
     script, parse = load_script(EXAMPLE)
     small_sample(96)

@@ -36,13 +36,22 @@ METHODS = (
     "visreg",
 )
 LOSSES = {"dcl": "simclr"}  # examples of another method's loss
+# Each has something that no example before it has: its own encoder, two encoders as
+# one, a callback, another's loss, labels, no projector. The others run with `-m slow`.
+FIRST = ("amdim", "byol", "cmc", "dcl", "distillation", "pcl", "sce", "supcon")
 
 
 def tiny_amdim(width, depth, dim, input_shape, make=kc.encoders.amdim):
     return make(2, 1, 8, input_shape=input_shape)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name not in FIRST))
+        for name in METHODS
+    ],
+)
 def test_example(
     name, tmp_path, monkeypatch, capsys, load_script, small_sample, untraced
 ):

@@ -61,6 +61,7 @@ def tiny_encoder(depth, width, input_shape):
     return keras.Model(inputs, keras.layers.Flatten()(x), name="tiny")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*unreadable image:UserWarning")
 def test_features_are_equal_at_every_station(
     photos, tmp_path, monkeypatch, capsys, load_script

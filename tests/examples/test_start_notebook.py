@@ -11,6 +11,7 @@ NOTEBOOK = pathlib.Path(__file__).parents[2] / "examples" / "start.ipynb"
 SETTINGS = "epochs, images, width = "
 
 
+@pytest.mark.slow
 def test_every_cell_runs(tmp_path):
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     (settings,) = [c for c in notebook.cells if c.source.startswith(SETTINGS)]

@@ -70,6 +70,7 @@ def replicas(strategy_of, tmp_path):
     test_methods.test_replicas_equal_one("moco", 2, strategy_of, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "broken, check, message",
     [

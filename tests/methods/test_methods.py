@@ -107,7 +107,7 @@ def test_val_loss_follows_the_loss_from_the_first_epoch_on(name):
     assert all(np.less(val_loss, loss))
 
 
-@ALL
+@KINDS
 def test_same_seed_same_run(name):
     """Bit for bit. A run of a step that is traced anew is that of the replicas."""
     model, twin = started(name), build(name, num_classes=4)
@@ -220,7 +220,7 @@ def test_replicas_equal_one(name, replicas, strategy_of, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
-@ALL
+@KINDS
 def test_mixed_precision_trains(name):
     """In float16 with loss scaling, compiled for one method of each kind of states."""
     keras.config.set_dtype_policy("mixed_float16")

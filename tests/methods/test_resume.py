@@ -72,9 +72,11 @@ def train(name, folder, kill=False):
 def test_killed_and_resumed_equals_uninterrupted(name, tmp_path):
     losses, weights = train(name, tmp_path / "whole")
     here = os.path.dirname(__file__)
+    options = tf.config.optimizer.get_experimental_options()
     code = (
         f"import sys; sys.path[:0] = {[here, os.path.dirname(here)]!r}\n"
-        f"import test_resume\n"
+        f"import tensorflow as tf, test_resume\n"
+        f"tf.config.optimizer.set_experimental_options({options!r})\n"
         f"test_resume.train({name!r}, {str(tmp_path)!r}, kill=True)"
     )
     killed = subprocess.run([sys.executable, "-c", code], capture_output=True)

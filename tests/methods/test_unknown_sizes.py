@@ -139,6 +139,7 @@ def test_image_dataset_from_directory(tmp_path):
     assert np.isfinite(history["loss"]).all()
 
 
+@pytest.mark.slow
 def test_distributed_from_function_equals_the_plain_path(strategy_of):
     expected, rates = fitted(dataset(), strategy=strategy_of(2))
     strategy = strategy_of(2)
