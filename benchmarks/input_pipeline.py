@@ -223,7 +223,8 @@ def recipe():
         return process.stdout.strip()
 
     changed = git("status", "--porcelain", "--", HERE.parent / "keras_contrastive")
-    command = ["python", "benchmarks/input_pipeline.py", *sys.argv[1:]]
+    script = f"benchmarks/{pathlib.Path(sys.argv[0]).name}"
+    command = ["python", script, *sys.argv[1:]]
     return {
         "command": shlex.join(command),
         "commit": git("rev-parse", "HEAD") + (" and changes" if changed else ""),

@@ -31,4 +31,4 @@ def batches(task):
 
 if __name__ == "__main__":
     versions = {"keras": keras.__version__, "tensorflow": tf.__version__}
-    protocol.serve(batches, versions)
+    protocol.serve(batches, versions, protocol.describe)

@@ -40,4 +40,4 @@ if __name__ == "__main__":
         "keras": keras.__version__,
         "tensorflow": tf.__version__,
     }
-    protocol.serve(batches, versions)
+    protocol.serve(batches, versions, protocol.describe)

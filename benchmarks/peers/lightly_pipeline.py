@@ -81,4 +81,4 @@ if __name__ == "__main__":
         "torchvision": torchvision.__version__,
         "pillow": PIL.__version__,
     }
-    protocol.serve(batches, versions)
+    protocol.serve(batches, versions, protocol.describe)

@@ -20,4 +20,4 @@ def batches(task):
 
 
 if __name__ == "__main__":
-    protocol.serve(batches, {"numpy": np.__version__})
+    protocol.serve(batches, {"numpy": np.__version__}, protocol.describe)

@@ -2,7 +2,8 @@
 
 Needs the standard library only: it runs in the environments of all peers. A pipeline is
 a function from the task (a dict, see `Contender`) to an endless iterator over batches,
-each a pair of views as arrays or tensors.
+each a pair of views as arrays or tensors; so is a train step, which yields what it was
+trained on.
 """
 
 import json
@@ -13,16 +14,18 @@ import time
 MARK = "RESULT "  # libraries may print to standard output too
 
 
-def serve(make_batches, versions):
+def serve(make_batches, versions, describe=None):
     """Run `make_batches(task)` for the process that started this one.
 
     Args:
-        make_batches: Function from the task to an endless iterator over view pairs.
+        make_batches: Function from the task to an endless iterator over batches.
         versions: Dictionary from package to version, for the record.
+        describe: Function from the first batch to a dictionary, for the record.
     """
     task = json.loads(sys.argv[1])
     batches = make_batches(task)
-    _reply({"versions": versions, **describe(next(batches))})
+    first = next(batches)
+    _reply({"versions": versions, **(describe(first) if describe else {})})
     for _ in sys.stdin:
         _reply(measure(batches, **task["run"]))
 
@@ -44,7 +47,7 @@ def measure(batches, seconds, warm_up_seconds, warm_up_batches, least_batches):
     """Samples (pairs of views) per second, after a warm-up that empties all buffers.
 
     Args:
-        batches: Endless iterator over view pairs.
+        batches: Endless iterator over batches; the length of its first view counts.
         seconds: Shortest time that is measured.
         warm_up_seconds: Shortest time before that.
         warm_up_batches: Fewest batches before that.
@@ -66,7 +69,7 @@ def _take(batches, seconds, least_batches):
     samples = count = elapsed = 0
     start = time.perf_counter()
     while elapsed < seconds or count < least_batches:
-        samples += int(next(batches)[0].shape[0])
+        samples += len(next(batches)[0])
         count += 1
         elapsed = time.perf_counter() - start
     return samples, elapsed
