@@ -22,6 +22,7 @@ import keras
 from absl import app, flags
 
 import keras_contrastive as kc
+from keras_contrastive.cli.networks import new_encoder
 from keras_contrastive.files import write_bytes, write_figure, write_json
 from keras_contrastive.zoo.card import with_table
 
@@ -75,6 +76,14 @@ ROWS = {
         "--learning_rate=0.12",
     ],
 }
+# Each network of the rows before training: which, and its depth, width and patch.
+UNTRAINED = {
+    "untrained": ("resnet", 10, 16, None),
+    "untrained_vit": ("vit", 4, 64, 4),
+    "untrained_amdim": ("amdim", 3, 16, None),
+    "untrained_patches": ("patches", 10, 16, 8),
+    "untrained_color": ("color", 10, 16, None),
+}
 
 
 def main(argv):
@@ -82,7 +91,7 @@ def main(argv):
     path = pathlib.Path(_JSON.value)
     results = json.loads(path.read_text()) if path.exists() else {}
     if not _REPORT.value:
-        everything = {"raw_pixels": None, "untrained": None, **rows()}
+        everything = {"raw_pixels": None, **dict.fromkeys(UNTRAINED), **rows()}
         unknown = set(_ONLY.value or ()) - {*everything}
         if unknown:
             sys.exit(f"--only: no rows {sorted(unknown)}. Choose of {[*everything]}")
@@ -175,14 +184,17 @@ def _take_cores():
 
 
 def baseline(name):
-    """Return the accuracies of pixels, or of the network before training."""
+    """Return the accuracies of pixels, or of a network before training."""
     keras.utils.set_random_seed(_SEED.value)
-    images = keras.Input((32, 32, 3))
     if name == "raw_pixels":
+        images = keras.Input((32, 32, 3))
         scaled = keras.layers.Rescaling(1 / 255)(images)
         encoder = keras.Model(images, keras.layers.Flatten()(scaled))
     else:
-        encoder = kc.encoders.resnet(depth=10, width=16, input_shape=(32, 32, 3))
+        network, depth, width, patch = UNTRAINED[name]
+        encoder = new_encoder(
+            network, (32, 32, 3), depth=depth, width=width, patch=patch
+        )
     measured = kc.zoo.measure(encoder, _DATASET.value)
     return {key: measured[key] for key in ("knn", "linear")}
 
