@@ -29,17 +29,25 @@ from peers.contender import Contender
 FLAGS = flags.FLAGS
 HERE = pathlib.Path(__file__).parent
 OURS, LIGHTLY = "keras_contrastive", "lightly"
-HEADS = {"SimCLR": (512, 128), "BYOL": (1024, 256), "VICReg": (2048, 2048, 2048)}
+HEADS = {
+    "SimCLR": (512, 128),
+    "BYOL": (1024, 256),
+    "VICReg": (2048, 2048, 2048),
+    "BarlowTwins": (2048, 2048, 2048),
+}
 LIMITS = ("matrix product", "convolution")
 # Multiplications and additions of the ResNet's convolutions for one image, forward.
 FORWARD_GFLOPS = 1.11
-PASSES = {"SimCLR": 6, "BYOL": 8, "VICReg": 6}  # of two views; backward counts twice
+# Of two views; backward counts twice, and BYOL's target adds one.
+PASSES = {"SimCLR": 6, "BYOL": 8, "VICReg": 6, "BarlowTwins": 6}
+NAMES = ("method", "batch_size", "precision")
 
 
 def define_flags():
     """Define the flags of the script."""
     home = "~/.cache/keras_contrastive/peers/lightly"
-    flags.DEFINE_multi_enum("method", list(HEADS), list(HEADS), "Methods.")
+    three = ["SimCLR", "BYOL", "VICReg"]
+    flags.DEFINE_multi_enum("method", three, list(HEADS), "Methods.")
     flags.DEFINE_multi_integer("batch_size", [64, 256], "Pairs of views in a step.")
     precisions = ["float32", "mixed_bfloat16"]
     flags.DEFINE_multi_enum("precision", precisions, precisions, "Policies of Keras.")
@@ -51,30 +59,28 @@ def define_flags():
     flags.DEFINE_string("json_file", file, "Where the numbers are written.")
 
 
-def compare(task):
+def compare(task, limits=LIMITS, gpu=False):
     """Return the samples/s of each contender's runs, and the limits in GFLOP/s."""
     options = shlex.split(FLAGS.pip_options)
     peer = environment.python_with(environment.LIGHTLY, FLAGS.peer_env, options)
     starts = {
         OURS: (sys.executable, "own_step.py", task),
         LIGHTLY: (peer, "lightly_step.py", task),
-        **{x: (sys.executable, "own_step.py", task | {"product": x}) for x in LIMITS},
+        **{x: (sys.executable, "own_step.py", task | {"product": x}) for x in limits},
     }
     runs, versions = {name: [] for name in starts}, {}
     with contextlib.ExitStack() as stack:
         contenders = {}
         for name, (python, script, told) in starts.items():
-            contenders[name] = Contender(name, python, HERE / "peers" / script, told)
-            stack.callback(contenders[name].close)
-            versions |= contenders[name].wait_until_ready()["versions"]
+            contender = Contender(name, python, HERE / "peers" / script, told, gpu)
+            stack.callback(contender.close)
+            versions |= contender.wait_until_ready()["versions"]
+            contenders[name] = contender
         for _ in range(FLAGS.repeats):
             for name, contender in contenders.items():
                 speed = contender.run()["samples_per_second"]
                 runs[name].append(speed / 1000 if name in LIMITS else speed)
     return {**{k: task[k] for k in NAMES}, "runs": runs, "versions": versions}
-
-
-NAMES = ("method", "batch_size", "precision")
 
 
 def table(records):
@@ -89,7 +95,7 @@ def table(records):
             least, most = min(runs[name]), max(runs[name])
             cells.append(f"{speed[name]:.1f} ({least:.1f} to {most:.1f})")
         reached = speed[OURS] * FORWARD_GFLOPS * PASSES[record["method"]]
-        limits = [f"{100 * reached / speed[limit]:.0f} %" for limit in LIMITS]
+        limits = [f"{100 * reached / speed[x]:.0f} %" for x in LIMITS if x in speed]
         cells += [f"{speed[OURS] / speed[LIGHTLY]:.2f} x", ", ".join(limits)]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)

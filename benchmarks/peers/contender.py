@@ -26,14 +26,15 @@ class Contender:
         task: Dictionary the script gets as JSON: `size`, `batch_size`, `source`
             ("arrays" or "files"), `path`, `source_size`, `workers`, the parameters of
             the policy, and under `run` the arguments of `protocol.measure`.
+        gpu: Whether it may see GPUs.
     """
 
-    def __init__(self, name, python, script, task):
+    def __init__(self, name, python, script, task, gpu=False):
         self.name = name
         self._errors = tempfile.TemporaryFile("w+", errors="replace")
         environment = {
             **os.environ,
-            "CUDA_VISIBLE_DEVICES": "-1",
+            **({} if gpu else {"CUDA_VISIBLE_DEVICES": "-1"}),
             "KERAS_BACKEND": "tensorflow",
             "TF_CPP_MIN_LOG_LEVEL": "2",
         }

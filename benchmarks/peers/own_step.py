@@ -17,7 +17,8 @@ def batches(task):
     if "product" in task:
         yield from product(task["product"], keras.config.dtype_policy().compute_dtype)
     model = make(task)
-    model.compile(keras.optimizers.SGD(0.01, momentum=0.9, weight_decay=5e-4))
+    optimizer = keras.optimizers.SGD(0.01, momentum=0.9, weight_decay=5e-4)
+    model.compile(optimizer, jit_compile=task.get("jit_compile", "auto"))
     model.build_optimizer()
     step = model.make_train_function() or model.train_function
     shape = (task["batch_size"], task["size"], task["size"], 3)
@@ -25,14 +26,16 @@ def batches(task):
     views = tuple(rng.uniform(0, 255, shape).astype("float32") for _ in range(2))
     data = iter(tf.data.Dataset.from_tensors((views,)).repeat())
     while True:
-        step(data)
+        logs = step(data)
+        float(logs["loss"])  # what a GPU was told to do is done
         yield views
 
 
 def make(task):
-    """Return the method on a ResNet-18 with a small stem, its heads as lightly's."""
+    """Return the method on a ResNet, its heads as lightly's."""
+    network = {name: task[name] for name in ("depth", "width", "stem") if name in task}
     shape = (task["size"], task["size"], 3)
-    encoder = kc.encoders.resnet(18, task.get("width", 64), input_shape=shape)
+    encoder = kc.encoders.resnet(**network, input_shape=shape)
     *hidden, units = task["head"]
     norms = {"BYOL": {"hidden_bias": False}, "SimCLR": {"output_norm": True}}
     more = norms.get(task["method"], {})
