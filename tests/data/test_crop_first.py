@@ -60,6 +60,7 @@ def folders(tmp_path_factory):
     return write(folder / "jpeg", jpegs(), "jpg"), write(folder / "png", pngs, "png")
 
 
+@pytest.mark.slow
 def test_the_same_views_as_of_the_whole_image(folders):
     # One layer behind the crop: tracing a whole policy takes seconds.
     branch = [layers.RandomResizedCrop(12), layers.RandomGrayscale(0.5)]

@@ -13,6 +13,7 @@ pytest.importorskip("matplotlib")
 EXAMPLE = pathlib.Path(__file__).parents[2] / "examples" / "information_and_accuracy.py"
 
 
+@pytest.mark.slow
 def test_table_and_figure(tmp_path, monkeypatch, capsys, load_script, untraced):
     script, parse = load_script(EXAMPLE)
     small = [tuple(part[:64] for part in split) for split in kc.data.load_sample()]

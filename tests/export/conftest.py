@@ -6,6 +6,7 @@ import pytest
 
 from keras_contrastive import encoders, export
 from keras_contrastive.data import load_sample
+from keras_contrastive.files import locked
 
 
 @pytest.fixture(scope="session")
@@ -44,12 +45,17 @@ def encoder(make_encoder):
 
 
 @pytest.fixture(scope="session")
-def exported(encoder, images, tmp_path_factory):
-    """The version folder of a SavedModel of `encoder`."""
-    base = tmp_path_factory.mktemp("export") / "fashion"
-    return export.to_saved_model(
-        encoder,
-        base,
-        images=images[:64],
-        metadata={"method": "none", "metrics": {"knn": np.float32(0.5)}},
-    )
+def exported(encoder, images, tmp_path_factory, worker_id):
+    """The version folder of a SavedModel of `encoder`; the first worker makes it."""
+    folder = tmp_path_factory.mktemp("export")
+    if worker_id != "master":
+        folder = tmp_path_factory.getbasetemp().parent / "export"
+        folder.mkdir(exist_ok=True)
+    with locked(folder):
+        made = folder / "fashion" / "1"
+        if not made.exists():
+            metadata = {"method": "none", "metrics": {"knn": np.float32(0.5)}}
+            export.to_saved_model(
+                encoder, folder / "fashion", images=images[:64], metadata=metadata
+            )
+    return made

@@ -60,6 +60,7 @@ def test_export_saved_model_then_check_it(run, exported, tmp_path, capsys):
     assert status == 0 and report["passed"] and report["num_images"] == 16
 
 
+@pytest.mark.slow
 def test_export_tflite(run, exported, tmp_path, capsys):
     pytest.importorskip("ai_edge_litert", reason="needs ai-edge-litert")
     status = run(

@@ -179,6 +179,7 @@ def test_weights_are_stored_once(exported, encoder):
     assert stored < 1.2 * 4 * encoder.count_params()
 
 
+@pytest.mark.slow
 def test_fine_tuning_in_a_fresh_process(exported):
     program = f"""
 import sys, numpy as np, keras
@@ -199,6 +200,7 @@ assert "keras_contrastive" not in sys.modules
     subprocess.run([sys.executable, "-P", "-c", program], check=True)
 
 
+@pytest.mark.slow
 def test_mixed_precision_under_a_strategy(
     make_encoder, images, strategy_of, tmp_path, capsys
 ):

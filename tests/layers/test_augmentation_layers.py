@@ -175,7 +175,9 @@ def test_float32_under_a_mixed_policy():
         assert make()(images_of()).dtype == "float32"
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize(
+    "jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 def test_work_inside_a_compiled_model(jit_compile):
     layers = [make() for make in LAYERS.values()]
     model = keras.Sequential([keras.Input((20, 20, 3)), *layers])

@@ -170,6 +170,15 @@ SEVERAL = (
     "amdim",
 )
 every_loss = pytest.mark.parametrize("name", LOSSES)
+# Each differs from another in an argument.
+VARIANTS = (
+    *("supcon_unlabelled", "sce_zero", "sce_keys", "info_nce_keys", "dino_sinkhorn"),
+    *("cpc_step", "dim_infonce", "mmcl_steps"),
+)
+each_loss = pytest.mark.parametrize(
+    "name",
+    [pytest.param(x, marks=[pytest.mark.slow] * (x in VARIANTS)) for x in LOSSES],
+)
 
 
 def make(name, n=8, **kwargs):
@@ -215,7 +224,7 @@ def test_examples_may_come_in_any_order(name):
     np.testing.assert_allclose(loss(*shuffled), expected, rtol=1e-5)
 
 
-@every_loss
+@each_loss
 @pytest.mark.parametrize("replicas", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_replicas_give_value_and_gradients_of_one(name, replicas, strategy_of):
     loss, targets, predictions = make(name)
@@ -247,7 +256,7 @@ def test_replicas_with_uneven_batches(name, strategy_of):
         assert_close(np.concatenate(part), whole, rtol=1e-5)
 
 
-@every_loss
+@each_loss
 def test_compiled_equals_eager(name):
     loss, targets, predictions = make(name)
     value, gradients = value_and_gradients(loss, targets, predictions)

@@ -11,6 +11,7 @@ from helpers import (
     ALL,
     FIRST,
     KINDS,
+    METHODS,
     MOMENTUM,
     TARGETS,
     build,
@@ -74,7 +75,7 @@ def test_evaluate_changes_nothing(name):
         np.testing.assert_array_equal(a, b)
 
 
-@ALL
+@KINDS
 def test_evaluate_gives_the_loss_that_is_trained(name):
     """That of the next step, whatever the moving statistics are."""
     model = started(name)
@@ -281,7 +282,14 @@ def test_every_online_variable_gets_a_gradient(name):
     assert not still
 
 
-@TARGETS
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name not in ("byol", "moco")))
+        for name in METHODS
+        if tiny(name).target is not None
+    ],
+)
 def test_target_equals_a_plain_loop(name, tmp_path):
     """In a run of one step at a time, and in two of the loaded model with two.
 
