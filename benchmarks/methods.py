@@ -53,11 +53,12 @@ ROWS = {
         "--model=nce=False",  # NCE does not learn in runs as short as these
     ],
     "swav": ["--recipe=swav_small", *SWAV],
+    # A small view of 5 to 14 %, the paper's, is 8 pixels of these images: too little.
     "swav_multi_crop": [
         "--recipe=swav_small",
         *SWAV,
-        "--policy=local_views=4",
-        "--model=local_views=4",
+        *("--policy=local_views=2", "--policy=local_size=14", "--model=local_views=2"),
+        "--policy=local_area=(0.2, 0.5)",
     ],
     "dino_vit": [
         "--recipe=dino_small",
