@@ -10,7 +10,6 @@ a GPU yet. POSIX only.
 """
 
 import os
-import pathlib
 
 import training_step
 from absl import app, flags
@@ -18,7 +17,6 @@ from input_pipeline import recipe
 from training_step import HEADS
 
 FLAGS = flags.FLAGS
-HERE = pathlib.Path(__file__).parent
 NETWORKS = {
     "ResNet-18, 32 px": {"depth": 18, "stem": "small", "size": 32, "batch_size": 512},
     "ResNet-50, 224 px": {
@@ -30,15 +28,9 @@ TINY = {"size": 32, "batch_size": 4}
 
 def define_flags():
     """Define the flags of the script."""
-    home = "~/.cache/keras_contrastive/peers/lightly"
-    flags.DEFINE_multi_enum("method", list(HEADS), list(HEADS), "Methods.")
+    training_step.define_shared_flags(list(HEADS), "gpu.json")
+    flags.adopt_module_key_flags(training_step)  # so that --help shows them
     flags.DEFINE_bool("tiny", False, "Images of 32 pixels, batches of 4.")
-    flags.DEFINE_integer("repeats", 5, "Runs of each; the table has their median.")
-    flags.DEFINE_float("seconds", 5.0, "Shortest run.")
-    flags.DEFINE_string("peer_env", home, "lightly's virtual environment.")
-    flags.DEFINE_string("pip_options", "", "More options of its `pip install`.")
-    file = f"{HERE}/results/gpu.json"
-    flags.DEFINE_string("json_file", file, "Where the numbers are written.")
 
 
 def main(argv):

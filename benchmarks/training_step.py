@@ -45,17 +45,21 @@ NAMES = ("method", "batch_size", "precision")
 
 def define_flags():
     """Define the flags of the script."""
-    home = "~/.cache/keras_contrastive/peers/lightly"
-    three = ["SimCLR", "BYOL", "VICReg"]
-    flags.DEFINE_multi_enum("method", three, list(HEADS), "Methods.")
+    define_shared_flags(["SimCLR", "BYOL", "VICReg"], "training_step.json")
     flags.DEFINE_multi_integer("batch_size", [64, 256], "Pairs of views in a step.")
     precisions = ["float32", "mixed_bfloat16"]
     flags.DEFINE_multi_enum("precision", precisions, precisions, "Policies of Keras.")
+
+
+def define_shared_flags(methods, results):
+    """Define those of `gpu.py`, too."""
+    home = "~/.cache/keras_contrastive/peers/lightly"
+    flags.DEFINE_multi_enum("method", methods, list(HEADS), "Methods.")
     flags.DEFINE_integer("repeats", 5, "Runs of each; the table has their median.")
     flags.DEFINE_float("seconds", 5.0, "Shortest run.")
     flags.DEFINE_string("peer_env", home, "lightly's virtual environment.")
     flags.DEFINE_string("pip_options", "", "More options of its `pip install`.")
-    file = f"{HERE}/results/training_step.json"
+    file = f"{HERE}/results/{results}"
     flags.DEFINE_string("json_file", file, "Where the numbers are written.")
 
 
