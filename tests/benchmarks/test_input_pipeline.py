@@ -1,20 +1,9 @@
 """The benchmark's report, from made-up results, and our own pipeline, briefly."""
 
-import importlib
 import json
-import pathlib
 
 import numpy as np
 import pytest
-
-BENCHMARKS = pathlib.Path(__file__).parent.parent.parent / "benchmarks"
-
-
-@pytest.fixture
-def load(monkeypatch):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    monkeypatch.syspath_prepend(str(BENCHMARKS / "peers"))
-    return importlib.import_module
 
 
 def record(**speeds):

@@ -1,19 +1,7 @@
 """The benchmark's table, from made-up results, and our own step, briefly."""
 
-import importlib
-import pathlib
-
 import numpy as np
 import pytest
-
-BENCHMARKS = pathlib.Path(__file__).parent.parent.parent / "benchmarks"
-
-
-@pytest.fixture
-def load(monkeypatch):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    monkeypatch.syspath_prepend(str(BENCHMARKS / "peers"))
-    return importlib.import_module
 
 
 def test_table_of_made_up_results(load):
