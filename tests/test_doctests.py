@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from slow_cases import by_name
 
 import keras_contrastive as kc
 
@@ -58,13 +59,7 @@ def data(tmp_path_factory):
 LONG = ("to_saved_model", "verify", "FineTuning", "few_label_evaluation", "judge")
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.slow] * name.endswith(LONG))
-        for name in TESTS
-    ],
-)
+@by_name(TESTS, slow=lambda name: name.endswith(LONG))
 def test_example(name, data, tmp_path, monkeypatch):
     (tmp_path / "photos").symlink_to(data / "photos")
     monkeypatch.chdir(tmp_path)

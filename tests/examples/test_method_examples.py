@@ -3,7 +3,7 @@
 import pathlib
 
 import numpy as np
-import pytest
+from slow_cases import by_name
 
 import keras_contrastive as kc
 
@@ -45,13 +45,7 @@ def tiny_amdim(width, depth, dim, input_shape, make=kc.encoders.amdim):
     return make(2, 1, 8, input_shape=input_shape)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.slow] * (name not in FIRST))
-        for name in METHODS
-    ],
-)
+@by_name(METHODS, slow=lambda name: name not in FIRST)
 def test_example(
     name, tmp_path, monkeypatch, capsys, load_script, small_sample, untraced
 ):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from loss_checks import assert_close, on_replicas, value_and_gradients
+from slow_cases import by_name
 
 from keras_contrastive.losses import (
     AlignUniformLoss,
@@ -175,10 +176,7 @@ VARIANTS = (
     *("supcon_unlabelled", "sce_zero", "sce_keys", "info_nce_keys", "dino_sinkhorn"),
     *("cpc_step", "dim_infonce", "mmcl_steps"),
 )
-each_loss = pytest.mark.parametrize(
-    "name",
-    [pytest.param(x, marks=[pytest.mark.slow] * (x in VARIANTS)) for x in LOSSES],
-)
+each_loss = by_name(LOSSES, slow=lambda name: name in VARIANTS)
 
 
 def make(name, n=8, **kwargs):

@@ -29,6 +29,7 @@ from helpers import (
     trained,
     weights_of,
 )
+from slow_cases import by_name
 
 import keras_contrastive as kc
 
@@ -282,13 +283,9 @@ def test_every_online_variable_gets_a_gradient(name):
     assert not still
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.slow] * (name not in ("byol", "moco")))
-        for name in METHODS
-        if tiny(name).target is not None
-    ],
+@by_name(
+    [name for name in METHODS if tiny(name).target is not None],
+    slow=lambda name: name not in ("byol", "moco"),
 )
 def test_target_equals_a_plain_loop(name, tmp_path):
     """In a run of one step at a time, and in two of the loaded model with two.
